@@ -1,0 +1,1 @@
+"""Measurements of a network on a batch; one module each."""

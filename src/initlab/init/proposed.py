@@ -1,0 +1,74 @@
+"""The proposed init of weight-normalized ReLU networks: Arpit, Campos & Bengio 2019, Sec. 3 and 4."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from torch import Generator, Tensor
+
+from initlab.errors import ConfigError, Refused
+from initlab.init import draw
+from initlab.init.base import SiteInit
+from initlab.site import Role, Site
+
+Directions = Literal["orthogonal", "he"]
+
+
+@dataclass(frozen=True)
+class Proposed(SiteInit):
+    r"""Gains :math:`g = \sqrt{\gamma\, n_{in} / n_{out}}` that keep the forward norm (Thm 1), biases 0.
+
+    The kernel area cancels in the ratio of fans: :math:`n_{in} / n_{out}` is ``in_channels / out_channels``.
+    :math:`\gamma` is 2 where a ReLU follows, 1 where none does, and :math:`1/B_k` for the last layer of
+    each residual branch in a stage of :math:`B_k` blocks (Thm 2), whose output norm then grows by at most
+    :math:`(1 + 1/B_k)^{B_k/2} < \sqrt{e}` per stage.
+
+    Args:
+        directions: of v: ``orthogonal``, or ``he`` (normal; its scale does not matter).
+        gain_mode: ``forward`` keeps the forward norm; ``backward`` sets :math:`g = \sqrt{\gamma}`, which
+            keeps the gradient's norm instead. The two agree where ``in_channels == out_channels``.
+    """
+
+    needs_weight_norm: ClassVar[bool] = True
+
+    directions: Directions = "orthogonal"
+    gain_mode: Literal["forward", "backward"] = "forward"
+
+    def __post_init__(self) -> None:
+        if self.gain_mode not in ("forward", "backward"):
+            raise ConfigError(f"init.gain_mode={self.gain_mode}: must be forward or backward")
+        check_directions(self.directions)
+
+    def weight(self, site: Site, rng: Generator) -> Tensor:
+        """Draw the direction v of one layer, of shape ``site.shape``."""
+        return direction(site, self.directions, rng)
+
+    def gain(self, site: Site) -> float:
+        """Return g of one layer, the same for all its units."""
+        if site.role is Role.UNKNOWN or site.relu is None:
+            raise Refused(
+                f"Proposed must know whether a ReLU follows {site.name}: give the model a sites() method"
+            )
+        ratio = site.in_channels / site.out_channels if self.gain_mode == "forward" else 1.0
+        return (self.gamma(site) * ratio) ** 0.5
+
+    def gamma(self, site: Site) -> float:
+        """Return the share of squared norm that the layer passes on."""
+        if site.last_in_branch:
+            assert site.num_blocks is not None
+            return 1 / site.num_blocks
+        return 2.0 if site.relu else 1.0
+
+
+def direction(site: Site, kind: Directions, rng: Generator) -> Tensor:
+    """Draw v of one layer, of shape ``site.shape``: orthogonal, or normal with He's fan-in variance."""
+    if kind == "orthogonal":
+        return draw.orthogonal(site.shape, rng)
+    return draw.normal(site.shape, (2 / site.fan_in) ** 0.5, rng)
+
+
+def check_directions(kind: str) -> None:
+    """Refuse a kind of direction that does not exist."""
+    if kind not in ("orthogonal", "he"):
+        raise ConfigError(f"init.directions={kind}: must be orthogonal or he")

@@ -1,0 +1,1 @@
+"""Networks; one module each, named as in model=<name>."""

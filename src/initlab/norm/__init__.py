@@ -1,0 +1,1 @@
+"""Normalizations; one module each, named as in norm=<name>."""

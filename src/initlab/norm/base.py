@@ -1,0 +1,108 @@
+"""What a normalization is to a network, and the only two ways to write a weight.
+
+A norm does two things to a network: it may reparametrize a layer (:meth:`Norm.wrap`), and it may put a
+module on the activations (:meth:`Norm.activation`). Networks ask for both and know no norm by name.
+
+``nn.init.orthogonal_(layer.weight)`` on a reparametrized layer silently changes nothing, because
+``layer.weight`` is then a fresh tensor: write through :func:`set_weight_` and :func:`set_gain_`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from initlab.errors import Refused
+
+
+class Norm:
+    """No normalization; the base of all others."""
+
+    def wrap(self, layer: nn.Module) -> nn.Module:
+        """Reparametrize one linear or convolutional layer in place and return it."""
+        return layer
+
+    def activation(self, num_features: int, spatial: bool = True) -> nn.Module | None:
+        """Make the module that normalizes ``(N, C, H, W)`` or ``(N, C)`` activations, or None for none."""
+        return None
+
+
+class RowNorm(nn.Module):
+    r"""The reparametrization :math:`W = g\, v / \lVert v \rVert`, row by row (Salimans & Kingma 2016).
+
+    Rows are output units: the norm runs over all dimensions but the first. Written in plain operations
+    because torch's fused ``torch._weight_norm`` returns wrong second derivatives (``docs/errata.md``);
+    this form is exact in every order. The parameters are ``original0`` = g, shape ``(out, 1, ...)``, and
+    ``original1`` = v, shape ``(out, in, ...)``, the names that torch's own weight norm uses.
+    """
+
+    def forward(self, g: Tensor, v: Tensor) -> Tensor:
+        """Return the weight, of the shape of ``v``."""
+        return v * (g / row_norm(v))
+
+    def right_inverse(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Split a weight into its row norms and itself."""
+        return row_norm(weight), weight
+
+
+def row_norm(weight: Tensor) -> Tensor:
+    """Euclidean norm of each row, kept broadcastable: ``(out, in, ...)`` to ``(out, 1, ...)``."""
+    return torch.linalg.vector_norm(weight, dim=tuple(range(1, weight.dim())), keepdim=True)
+
+
+def parametrization(layer: nn.Module) -> Any:
+    """Return torch's list of parametrizations of the weight, or None for a plain layer."""
+    lists: Any = getattr(layer, "parametrizations", {})
+    return lists["weight"] if "weight" in lists else None  # noqa: SIM401  (a ModuleDict has no get)
+
+
+def is_weight_normalized(layer: nn.Module) -> bool:
+    """Whether the layer's weight is ``g v / ||v||``."""
+    return any(isinstance(module, RowNorm) for module in parametrization(layer) or ())
+
+
+@torch.no_grad()
+def set_weight_(layer: nn.Module, weight: Tensor) -> None:
+    """Make ``weight``, of the weight's shape, the layer's effective weight, whatever its parametrization.
+
+    On a weight-normalized layer v becomes ``weight`` and g its row norms.
+
+    Raises:
+        Refused: a row of a weight-normalized layer would be zero, which has no direction.
+    """
+    if is_weight_normalized(layer) and not bool((row_norm(weight) > 0).all()):
+        raise Refused(f"{layer}: weight norm has no direction for a row of zeros")
+    if parametrization(layer) is None:
+        assert isinstance(layer.weight, Tensor)
+        layer.weight.copy_(weight)
+    else:
+        reference = next(parametrization(layer).parameters())
+        layer.weight = weight.to(reference)  # torch runs each right_inverse
+
+
+@torch.no_grad()
+def set_gain_(layer: nn.Module, gain: Tensor | float) -> None:
+    """Set g of a weight-normalized layer: a number, or one per output unit, shape ``(out,)``.
+
+    Raises:
+        Refused: the layer is not weight-normalized.
+    """
+    if not is_weight_normalized(layer):
+        raise Refused(f"{layer} has no gain: build the model with norm=weight")
+    g = parametrization(layer).original0
+    values = torch.as_tensor(gain, dtype=g.dtype, device=g.device)
+    g.copy_(values.reshape(-1, *[1] * (g.dim() - 1)).expand_as(g))
+
+
+def gain_of(layer: nn.Module) -> Tensor:
+    """Return g of a weight-normalized layer, shape ``(out,)``.
+
+    Raises:
+        Refused: the layer is not weight-normalized.
+    """
+    if not is_weight_normalized(layer):
+        raise Refused(f"{layer} has no gain: build the model with norm=weight")
+    gain: Tensor = parametrization(layer).original0
+    return gain.flatten()

@@ -1,0 +1,1 @@
+"""What a run does: build the parts named in the config, run them, record the result."""
