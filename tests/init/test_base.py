@@ -22,11 +22,12 @@ def test_a_name_without_a_strategy_is_refused(name):
 
 
 def test_torchs_default_is_torchs(rng):
-    """Both are uniform: equal bounds say all, and 40000 entries come within .01% of theirs."""
+    """Both are uniform; of 200 entries, the largest is within 5% of the bound all but surely."""
     layer = nn.Linear(200, 200)
-    bounds = [float(p.abs().max()) for p in (layer.weight, layer.bias)]
+    parameters = layer.weight.detach(), layer.bias.detach()
+    bounds = [float(parameter.abs().max()) for parameter in parameters]
     torch_default_(Site("layer", layer), rng)
-    for parameter, bound in zip((layer.weight, layer.bias), bounds, strict=True):
+    for parameter, bound in zip(parameters, bounds, strict=True):
         assert float(parameter.abs().max()) == pytest.approx(bound, rel=0.05)
         assert float(parameter.var()) == pytest.approx(1 / (3 * 200), rel=0.2)
 

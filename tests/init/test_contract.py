@@ -2,11 +2,11 @@
 
 from functools import cache
 
-import components
 import pytest
 import torch
 from torch import nn
 
+import components
 from initlab.errors import ConfigError, Refused
 from initlab.init import Init, initialize
 

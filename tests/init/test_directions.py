@@ -22,5 +22,5 @@ def test_he_directions_are_independent_with_variance_2_over_fan_in(rng):
 
 def test_another_kind_is_refused():
     check_directions("he")
-    with pytest.raises(ConfigError, match="^init.directions=uniform: must be orthogonal or he$"):
+    with pytest.raises(ConfigError, match=r"^init\.directions=uniform: must be orthogonal or he$"):
         check_directions("uniform")

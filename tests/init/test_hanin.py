@@ -22,7 +22,7 @@ def wrn(num_blocks=6, convs_per_block=2):
 def test_the_last_gain_of_each_branch_falls_by_nine_tenths_and_starts_again_in_each_stage(rng):
     model = wrn()
     initialize(model, Hanin(), rng)
-    gains = [gain_of(site.layer) for site in model.sites() if site.last_in_branch]
+    gains = [gain_of(site.layer).detach() for site in model.sites() if site.last_in_branch]
     expected = [0.9, 0.81, 0.729, 0.6561, 0.59049, 0.531441] * 3
     for gain, value in zip(gains, expected, strict=True):
         torch.testing.assert_close(gain, torch.full_like(gain, value))
@@ -31,7 +31,7 @@ def test_the_last_gain_of_each_branch_falls_by_nine_tenths_and_starts_again_in_e
 def test_where_the_last_layer_widens_the_ratio_of_fans_enters(rng):
     model = wrn(num_blocks=1, convs_per_block=1)
     initialize(model, Hanin(), rng)
-    gains = [float(gain_of(site.layer)[0]) for site in model.sites() if site.last_in_branch]
+    gains = [float(gain_of(site.layer)[0].detach()) for site in model.sites() if site.last_in_branch]
     assert gains == pytest.approx([0.9, 0.9 * 0.5**0.5, 0.9 * 0.5**0.5])
 
 

@@ -36,5 +36,5 @@ def test_a_network_that_says_nothing_of_relus_is_refused_unless_the_gain_is_1(rn
 
 
 def test_a_gain_is_positive():
-    with pytest.raises(ConfigError, match="^init.relu_gain=0: must be positive$"):
+    with pytest.raises(ConfigError, match=r"^init\.relu_gain=0: must be positive$"):
         Orthogonal(relu_gain=0)
