@@ -7,6 +7,8 @@ import pytest
 
 import components
 
+# Test files of a property that several modules share.
+SHARED_PROPERTIES = {"contract", "gr_balance"}
 GROUPS = ["model", "init", "norm", "data", "schedule", "diagnostic"]
 FILLED = [group for group in GROUPS if (components.CONFIGS / group).is_dir()]
 OPTIONS = [(group, name) for group in FILLED for name in components.names(group)]
@@ -85,7 +87,7 @@ def test_a_test_file_has_a_module(group):
         path.stem.removeprefix("test_") for path in (components.ROOT / "tests" / group).glob("test_*.py")
     }
     modules = {name for found, name in MODULES if found == group}
-    assert tests - modules <= {"contract"}
+    assert tests - modules <= SHARED_PROPERTIES
 
 
 @pytest.mark.parametrize("name", [name for group, name in MODULES if group == "init"])

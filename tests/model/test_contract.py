@@ -1,6 +1,7 @@
 """What every network promises, checked over the files of ``configs/model`` with every norm."""
 
 from collections import defaultdict
+from functools import cache
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ import components
 from initlab.norm.base import is_weight_normalized
 from initlab.site import LAYERS, Role, sites_of
 
-MODELS = components.names("model")
+MODELS = components.networks()
 NORMS = components.names("norm")
 
 
@@ -24,16 +25,21 @@ def name(request):
     return request.param
 
 
+@cache
+def built(name, norm):
+    return components.small_model(name, norm)
+
+
 @pytest.fixture(params=NORMS)
 def model(name, request):
-    model = components.small_model(name, request.param)
+    model = built(name, request.param)
     if model is None:
         pytest.skip(f"model={name} does not take norm={request.param}")
     return model
 
 
 def test_some_norm_fits(name):
-    assert any(components.small_model(name, norm) is not None for norm in NORMS)
+    assert any(built(name, norm) is not None for norm in NORMS)
 
 
 def test_sites_list_each_layer_once_under_its_own_name(model):
@@ -73,6 +79,7 @@ def test_shapes_are_those_of_the_weights(model):
 
 
 def test_runs_forward_and_backward(name, model):
+    model.zero_grad()
     inputs, labels = components.small_batch(name)
     outputs = model(inputs)
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)

@@ -24,6 +24,12 @@ SMALL: dict[str, dict[str, Any]] = {
     "cnn": {"depth": 3, "width": 8},
     "wrn": {"num_blocks": 1},
     "resnet_cifar": {"depth": 8},
+    "alexnet_strided": {"widen_factor": 0.05},
+    "lenet_strided": {"layer_scales": True},
+}
+# Networks checked with other options too, because some init fits only those.
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "resnet_c-balanced": ("resnet_c", {"residual_scale": 0.5**0.5, "skip_scale": 0.5**0.5}),
 }
 # Tried in turn, for whatever option of that name a network has.
 FALLBACK = {"depth": 2, "num_blocks": 1, "width": 16, "widen_factor": 1, "base_width": 16, "hidden": 16}
@@ -54,14 +60,22 @@ def build(group: str, name: str, **options: Any) -> Any:
     return target(group, name)(**{**values, **options})
 
 
-def build_model(name: str, norm: str, small: dict[str, Any], shape: tuple[int, ...]) -> nn.Module:
+def networks() -> list[str]:
+    """The options of the model group, and their variants."""
+    found = names("model")
+    return [*found, *(variant for variant, (name, _) in VARIANTS.items() if name in found)]
+
+
+def build_model(network: str, norm: str, small: dict[str, Any], shape: tuple[int, ...]) -> nn.Module:
     """Build one network for inputs of that shape."""
-    norm_ = build("norm", norm)
-    return build("model", name, **small, input_shape=shape, num_classes=NUM_CLASSES, norm=norm_)
+    name, others = VARIANTS.get(network, (network, {}))
+    given = {"input_shape": shape, "num_classes": NUM_CLASSES, "norm": build("norm", norm)}
+    return build("model", name, **small, **others, **given)
 
 
-def smaller(name: str) -> list[dict[str, Any]]:
+def smaller(network: str) -> list[dict[str, Any]]:
     """Options to try, smallest first; the last try is the YAML file's own size."""
+    name, _ = VARIANTS.get(network, (network, {}))
     if name in SMALL:
         return [SMALL[name]]
     values = config("model", name)
