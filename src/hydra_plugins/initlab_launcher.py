@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from hydra.core.config_store import ConfigStore
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -24,3 +25,12 @@ class BasicLauncher(Launcher):
         from initlab.sweep.launch import in_process
 
         in_process(self.run, cells, report, fail_fast)
+
+
+# Hydra keeps its own launchers in the store; a YAML file of the same name would be held to their schema.
+ConfigStore.instance().store(
+    group="hydra/launcher",
+    name="basic",
+    node={"_target_": f"{BasicLauncher.__module__}.{BasicLauncher.__qualname__}"},
+    provider="initlab",
+)

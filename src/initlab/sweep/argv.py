@@ -40,7 +40,7 @@ def rewrite(argv: Sequence[str]) -> list[str]:
         for before, after in zip(overrides, expanded, strict=True):
             if before != after:
                 raise ConfigError(f"{before} is a range of runs: add -m to sweep over it")
-    return [*expanded, *flags]
+    return [*(_deferred(word, expanded) for word in expanded), *flags]
 
 
 def is_multirun(argv: Sequence[str]) -> bool:
@@ -68,6 +68,20 @@ def expand(override: str) -> str:
     return f"{match['key']}={','.join(str(number) for part in ranges for number in part)}"
 
 
+def _deferred(override: str, overrides: Sequence[str]) -> str:
+    """Write a value below a group that is swept as a choice of one.
+
+    Hydra holds fixed values to the group's default option before it plans a sweep, and would refuse
+    ``model.depth=3`` beside ``model=mlp,cnn`` because the default model has no depth.
+    """
+    match = _OVERRIDE.fullmatch(override)
+    if match is None or "." not in match["key"] or match["value"].startswith(("choice(", "range(", "glob(")):
+        return override
+    group = match["key"].split(".")[0]
+    swept = any(word.startswith(f"{group}=") and "," in word for word in overrides)
+    return f"{match['key']}=choice({match['value']})" if swept else override
+
+
 def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
     """Tell overrides from flags; a flag that takes a value keeps it, and ``--info`` goes last."""
     overrides: list[str] = []
@@ -75,9 +89,8 @@ def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
     info: list[str] = []
     words = iter(argv)
     for word in words:
-        if word in _INFO:
-            info.append(word)
-        elif info and len(info) == 1 and "=" not in word and not word.startswith("-"):
+        names_info = len(info) == 1 and "=" not in word and not word.startswith("-")
+        if word in _INFO or names_info:
             info.append(word)
         elif word.startswith("-"):
             flags.append(word)

@@ -85,6 +85,10 @@ class Composer:
         """
         key = tuple(structural)
         if key not in self._bases:
+            for argument in structural:
+                group, option = str(parse(argument).key_or_group), parse(argument).value()
+                if self.is_group(group) and not isinstance(option, (str, type(None))):
+                    raise ConfigError(_no_option(group, str(option), self._loader.get_group_options(group)))
             config = self._load(structural)
             choices = dict(config.hydra.runtime.choices)
             if any(choices.get(preset) for preset in PRESETS):
@@ -258,6 +262,10 @@ def _missing_option(error: MissingConfigException) -> str:
     if not options:
         return f"{missing}: no such configuration"
     group, _, option = missing.rpartition("/")
+    return _no_option(group, option, options)
+
+
+def _no_option(group: str, option: str, options: Sequence[str]) -> str:
     close = difflib.get_close_matches(option, options, 1, 0.5)
     hint = f"did you mean {close[0]}? " if close else ""
     return f"there is no {group}={option}; {hint}({group} can be {', '.join(sorted(options))})"

@@ -32,7 +32,7 @@ class Launcher(Protocol):
 
 
 def sweep(loader: ConfigLoader, launcher: Launcher, arguments: Sequence[str]) -> None:
-    """Plan the grid, run what is missing, print the counts; exit 1 if a run crashed, 2 if the plan is wrong."""
+    """Plan the grid, run what is missing, print the counts; exit 1 after a crash, 2 if the plan is wrong."""
     try:
         planned = plan(Composer(loader), arguments)
         options = planned.cells[0].config["sweep"]
@@ -96,7 +96,8 @@ def summary(planned: Plan, states: Mapping[str, str], store: Store, ran: int) ->
     """Say in one sentence what became of the cells."""
     counts = Counter(states.values())
     told = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
-    return f"{planned.name}: {len(planned.cells)} runs ({told}), {ran} of them now. Runs: {store.output_dir}/runs"
+    folder = f"{store.output_dir}/runs"
+    return f"{planned.name}: {len(planned.cells)} runs ({told}), {ran} of them now, in {folder}"
 
 
 def cells_table(planned: Plan, store: Store) -> Table:

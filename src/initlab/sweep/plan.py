@@ -68,11 +68,11 @@ def _cells(composer: Composer, fixed: Sequence[str], arguments: Sequence[str]) -
     """Expand the product of the axes under one experiment."""
     given = {str(parse(a).key_or_group): a for a in arguments}
     structural = [a for a in arguments if composer.is_structural(a) and not _is_sweep(parse(a))]
-    params = OmegaConf.to_container(composer.base([*fixed, *structural]).hydra.sweeper.params or {})
-    assert isinstance(params, dict)
+    node = composer.base([*fixed, *structural]).hydra.sweeper.params
+    params: Any = {} if node is None else OmegaConf.to_container(node)
     axes = {str(key): expand(f"{key}={_plain(value)}") for key, value in params.items()} | given
     lists = [_values(argument) for argument in axes.values()]
-    swept = [key for key, argument in axes.items() if _is_sweep(parse(argument))]
+    swept = [key for key, values in zip(axes, lists, strict=True) if len(values) > 1]
     for combination in itertools.product(*lists):
         cell = (*fixed, *combination)
         base = composer.base([a for a in cell if composer.is_structural(a)])
@@ -89,7 +89,7 @@ def _values(argument: str) -> list[str]:
     if not _is_sweep(override):
         return [argument]
     key = override.get_key_element()
-    return [f"{key}={value}" for value in override.sweep_iterator(transformer=Transformer.encode)]
+    return [f"{key}={value!s}" for value in override.sweep_iterator(Transformer.encode)]
 
 
 def _is_sweep(override: Override) -> bool:

@@ -93,7 +93,7 @@ def _trainer(
         logging.getLogger(name).setLevel(logging.WARNING)
     title = f"{config['model']['name']} {config['init']['name']} lr={config['lr']:g} seed={config['seed']}"
     arguments = {key: value for key, value in config["trainer"].items() if value is not None}
-    return build(  # type: ignore[no-any-return]
+    trainer: lightning.Trainer = build(
         arguments,
         max_epochs=config["epochs"],
         logger=logger,
@@ -107,6 +107,7 @@ def _trainer(
         log_every_n_steps=1_000_000_000,  # metrics are per epoch
         use_distributed_sampler=False,
     )
+    return trainer
 
 
 def _make_optimizer(node: Mapping[str, Any]) -> Any:

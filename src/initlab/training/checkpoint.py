@@ -8,6 +8,7 @@ from typing import Any
 
 import lightning
 import torch
+from torch import nn
 
 from initlab.errors import ConfigError
 
@@ -62,6 +63,7 @@ class Checkpoint(lightning.Callback):
         if accuracy > self.best_acc:
             self.best_acc, self.best_epoch = accuracy, trainer.current_epoch
             temporary = self.best.with_suffix(".tmp")
+            assert isinstance(pl_module.model, nn.Module)
             torch.save(pl_module.model.state_dict(), temporary)
             os.replace(temporary, self.best)
         if (trainer.current_epoch + 1) % self.every_n_epochs == 0:

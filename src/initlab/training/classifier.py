@@ -61,7 +61,8 @@ class Classifier(lightning.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Start the sums, and choose the epoch's order and augmentation."""
         self.sums = Sums()
-        self.trainer.train_dataloader.set_epoch(self.current_epoch)
+        batches: Any = self.trainer.train_dataloader
+        batches.set_epoch(self.current_epoch)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Set the learning rate of the step."""
