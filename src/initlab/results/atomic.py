@@ -20,10 +20,15 @@ class OutputError(InitlabError):
 
 
 def write_text(path: Path, text: str) -> None:
-    """Put ``text`` at ``path``: a reader finds the old file or the new one, never a part.
+    """Put ``text`` at ``path``, in UTF-8; see :func:`write_bytes`."""
+    write_bytes(path, text.encode())
 
-    The text goes to a temporary file beside it, to the disk (fsync), and is renamed over the old file. Of
-    several writers the last wins.
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Put ``content`` at ``path``: a reader finds the old file or the new one, never a part.
+
+    It goes to a temporary file in the same folder, to the disk (fsync), and is renamed over the old file.
+    Of several writers the last wins.
 
     Raises:
         OutputError: it could not be written; the old file is as it was.
@@ -31,8 +36,8 @@ def write_text(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         try:
-            with open(temporary, "x", encoding="utf-8", newline="") as file:
-                file.write(text)
+            with open(temporary, "xb") as file:
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
