@@ -12,16 +12,16 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-import initlab
 from initlab.cli.console import new_table
 from initlab.configs_dir import configs_dir
 from initlab.errors import ConfigError
 
-PACKAGE = Path(initlab.__file__).parent
+PACKAGE = Path(__file__).parent.parent
 TEX = {
-    r"\,": " ", r"\_": "_", r"\gamma": "γ", r"\rho": "ρ", r"\sigma": "σ", r"\alpha": "α", r"\beta": "β", r"\mu": "μ",
-    r"\sqrt": "√", r"\lVert": "‖", r"\rVert": "‖", r"\pm": "±", r"\cdot": "·", r"\times": "×",
-    r"\lambda": "λ", r"\mathrm": "", r"\text": "", r"\le": "≤", r"\ge": "≥", r"\to": "→", r"\prod": "∏", r"\sum": "Σ",
+    r"\,": " ", r"\_": "_", r"\gamma": "γ", r"\rho": "ρ", r"\sigma": "σ", r"\alpha": "α", r"\beta": "β",
+    r"\mu": "μ", r"\lambda": "λ", r"\sqrt": "√", r"\lVert": "‖", r"\rVert": "‖", r"\pm": "±", r"\cdot": "·",
+    r"\times": "×", r"\le": "≤", r"\ge": "≥", r"\to": "→", r"\prod": "∏", r"\sum": "Σ",
+    r"\mathrm": "", r"\text": "",
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from initlab.cli.console import new_table
+from initlab.cli.console import Rows, new_table
 from initlab.errors import InitlabError
 from initlab.report.groups import first, look_up, number
 from initlab.results.record import RunResult
@@ -19,7 +19,7 @@ GROUPS = ("model", "init", "norm", "data")
 NUMBERS = frozenset({"lr", "seed", "val acc", "test acc", "seconds", "runs"})
 
 
-def table(store: Store, where: Sequence[str], last: int | None) -> Table:
+def table(store: Store, where: Sequence[str], last: int | None) -> Rows:
     """Return a line for each run, oldest first.
 
     Args:
@@ -42,18 +42,16 @@ def table(store: Store, where: Sequence[str], last: int | None) -> Table:
         raise NotFound(f"none of the {len(everything)} runs has {' and '.join(where)}")
     results.sort(key=lambda result: (result.started, result.run_id))
     shown = results[-last:] if last else results
-    lines = new_table("id", "status", *GROUPS, "lr", "seed", "val acc", "test acc", "seconds", right=NUMBERS)
+    header = ("id", "status", *GROUPS, "lr", "seed", "val acc", "test acc", "seconds")
+    lines = Rows(header, NUMBERS, COLOURS)
     for result in shown:
-        lines.add_row(
-            result.run_id,
-            Text(result.status, style=COLOURS.get(result.status, "")),
-            *(text(look_up(result.config, group)) for group in GROUPS),
-            text(result.config.get("lr")),
-            str(result.seed),
-            fraction(first(result.metrics, "best/val_acc", "val/acc")),
-            fraction(first(result.metrics, "test/acc")),
-            f"{result.wall_s:.1f}",
-        )
+        row = [result.run_id, result.status]
+        row += [text(look_up(result.config, group)) for group in GROUPS]
+        row += [text(result.config.get("lr")), str(result.seed)]
+        row += [
+            fraction(first(result.metrics, *names)) for names in (("best/val_acc", "val/acc"), ("test/acc",))
+        ]
+        lines.rows.append([*row, f"{result.wall_s:.1f}"])
     return lines
 
 
@@ -69,8 +67,9 @@ def sweeps(store: Store) -> Table:
     lines = new_table("sweep", "experiment", "runs", "created", "command", right=NUMBERS)
     for name in names:
         manifest = store.read_sweep(name)
-        row = (text(manifest.get(key)) for key in ("experiment", "created", "command"))
-        experiment, created, command = row
+        experiment, created, command = (
+            text(manifest.get(key)) for key in ("experiment", "created", "command")
+        )
         lines.add_row(name, experiment, str(len(manifest["cells"])), created, Text(command))
     return lines
 
