@@ -97,7 +97,7 @@ def test_what_is_written_is_the_raw_weight() -> None:
 
 def test_a_row_without_direction_is_refused() -> None:
     layer = ScaledWeightStandardization().wrap(nn.Linear(3, 2))
-    with pytest.raises(Refused, match=r"Linear\(in_features=3.*no direction for a row of equal weights"):
+    with pytest.raises(Refused, match=r"no direction for a row of equal weights in Linear\(in_features=3"):
         set_weight_(layer, torch.tensor([[1.0, 2.0, 3.0], [4.0, 4.0, 4.0]]))
     with pytest.raises(Refused, match="two weights or more per output unit"):
         ScaledWeightStandardization().wrap(nn.Conv2d(4, 4, 1, groups=4))

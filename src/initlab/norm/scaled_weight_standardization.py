@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from initlab.errors import ConfigError, Refused
-from initlab.norm.base import Norm, row_norm
+from initlab.norm.base import Norm, describe, row_norm
 
 RELU_GAIN = (2 / (1 - 1 / pi)) ** 0.5  # 1 / std(relu(x)) for x standard normal: 1.7128586
 
@@ -47,7 +47,7 @@ class ScaledWeightStandardization(Norm):
         weight = layer.weight
         assert isinstance(weight, Tensor)
         if weight[0].numel() < 2:
-            raise Refused(f"{layer}: weight standardization needs two weights or more per output unit")
+            raise Refused(f"weight standardization needs two weights or more per output unit of {describe(layer)}")
         rows = (weight.shape[0], *[1] * (weight.dim() - 1)) if self.learnable_gain else None
         return parametrize.register_parametrization(layer, "weight", Standardize(self.gain, rows))
 
