@@ -24,6 +24,9 @@ SMALL: dict[str, dict[str, Any]] = {
     "cnn": {"depth": 3, "width": 8},
     "wrn": {"num_blocks": 1},
     "resnet_cifar": {"depth": 8},
+    "resnet_b": {"stages": [1, 2], "widths": [8, 16]},
+    "resnet_c": {"stages": [1, 2], "widths": [8, 16]},
+    "timm": {"architecture": "test_resnet"},
 }
 # Tried in turn, for whatever option of that name a network has.
 FALLBACK = {"depth": 2, "num_blocks": 1, "width": 16, "widen_factor": 1, "base_width": 16, "hidden": 16}

@@ -47,7 +47,9 @@ class ScaledWeightStandardization(Norm):
         weight = layer.weight
         assert isinstance(weight, Tensor)
         if weight[0].numel() < 2:
-            raise Refused(f"weight standardization needs two weights or more per output unit of {describe(layer)}")
+            raise Refused(
+                f"weight standardization needs two weights or more per output unit of {describe(layer)}"
+            )
         rows = (weight.shape[0], *[1] * (weight.dim() - 1)) if self.learnable_gain else None
         return parametrize.register_parametrization(layer, "weight", Standardize(self.gain, rows))
 
