@@ -60,7 +60,7 @@ def test_a_norm_of_activations_is_refused(norm: Norm) -> None:
 def test_inits_that_need_blocks_are_refused_with_a_sentence(rng: torch.Generator) -> None:
     with pytest.raises(Refused, match=r"whether a ReLU follows network\.conv1"):
         initialize(network(norm=Weight()), "proposed", generator=rng)
-    with pytest.raises(Refused, match="balances residual blocks and Timm has none"):
+    with pytest.raises(Refused, match="sets residual branches and Timm names none"):
         initialize(network(), "normal_resnet", generator=rng)
 
 
@@ -69,8 +69,10 @@ def test_inits_that_need_fans_set_every_parameter(rng: torch.Generator) -> None:
     for parameter in model.parameters():
         nn.init.constant_(parameter, float("nan"))
     images = torch.randn(4, 3, 32, 32, generator=rng)
-    initialize(model, "lsuv", generator=rng, batch=images)
+    initialize(model, "he", generator=rng)
     assert all(parameter.isfinite().all() for parameter in model.parameters())
+    second = sites_of(model)[1]
+    assert float(second.layer.weight.square().mean()) == pytest.approx(2 / second.fan_in, rel=0.05)
     assert model(images).isfinite().all()
 
 

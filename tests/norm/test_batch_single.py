@@ -4,11 +4,13 @@ import pytest
 import torch
 from torch import nn
 
+import components
 from initlab.errors import ConfigError
 from initlab.norm.base import Norm, Place
 from initlab.norm.batch import Batch
 from initlab.norm.batch_single import BatchSingle
 from initlab.norm.none import NoNorm
+from initlab.site import sites_of
 
 PLACES: list[Place] = ["first", "middle", "last"]
 
@@ -38,3 +40,24 @@ def test_other_norms_ask_for_no_place(norm: Norm) -> None:
 def test_an_unknown_position_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"norm\.position=top: must be first, middle or last"):
         BatchSingle(position="top")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["wrn", "resnet_cifar", "resnet_b", "resnet_c"])
+@pytest.mark.parametrize("position", PLACES)
+def test_residual_networks_have_it_once_at_its_place(name: str, position: Place) -> None:
+    small, shape = components.fitting_size(name)
+    norm = BatchSingle(position=position)
+    model = components.build("model", name, **small, input_shape=shape, num_classes=3, norm=norm)
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert len(norms) == 1
+    units = list(dict.fromkeys(s.unit for s in sites_of(model) if s.unit is not None))
+    called: list[nn.Module] = []
+    watched = {"stem": model.stem, "norm": norms[0], **{str(i): unit for i, unit in enumerate(units)}}
+    for module in watched.values():
+        module.register_forward_hook(lambda module, args, output: called.append(module))
+    model(torch.randn(4, *shape))
+    order = [next(key for key, module in watched.items() if module is one) for one in called]
+    expected = ["stem", *(str(i) for i in range(len(units)))]
+    after = {"first": 1, "middle": 1 + len(units) // 2, "last": len(expected)}[position]
+    assert order == [*expected[:after], "norm", *expected[after:]]
+    assert len(units) == 3

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from initlab.errors import ConfigError, Refused
-from initlab.norm.base import Norm, describe, row_norm
+from initlab.norm.base import Norm, describe, parametrization, row_norm
 
 RELU_GAIN = (2 / (1 - 1 / pi)) ** 0.5  # 1 / std(relu(x)) for x standard normal: 1.7128586
 
@@ -88,3 +88,8 @@ class Standardize(nn.Module):
         """Set the learned gain to 1."""
         if self.gain is not None:
             nn.init.ones_(self.gain)
+
+
+def is_standardized(layer: nn.Module) -> bool:
+    """Whether the layer's weight is standardized."""
+    return any(isinstance(module, Standardize) for module in parametrization(layer) or ())
