@@ -1,4 +1,4 @@
-"""``hydra/launcher=basic``: lets Hydra find the launchers of :mod:`initlab.sweep.launch`."""
+"""``hydra/launcher=basic|pool``: lets Hydra find the launchers of :mod:`initlab.sweep`."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,7 +18,7 @@ class BasicLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Any:
         """Refuse sweepers that hand over overrides instead of composed cells."""
-        raise SystemExit("hydra/launcher=basic needs hydra/sweeper=grid")
+        raise SystemExit("this launcher needs hydra/sweeper=grid")
 
     def launch_cells(self, cells: Sequence[Any], report: Callable[[Any], None], fail_fast: bool) -> None:
         """Run each cell and report its result."""
@@ -27,10 +27,28 @@ class BasicLauncher(Launcher):
         in_process(self.run, cells, report, fail_fast)
 
 
+class PoolLauncher(BasicLauncher):
+    """Runs several cells at a time, in worker processes on this machine."""
+
+    def __init__(self, num_workers: int | None = None) -> None:
+        self.num_workers = num_workers
+
+    def launch_cells(self, cells: Sequence[Any], report: Callable[[Any], None], fail_fast: bool) -> None:
+        """Run the cells and report each result as it comes."""
+        from initlab.cli.train import run_cell
+        from initlab.sweep.pool import in_pool
+
+        in_pool(run_cell, cells, report, fail_fast, self.num_workers)
+
+
 # Hydra keeps its own launchers in the store; a YAML file of the same name would be held to their schema.
-ConfigStore.instance().store(
-    group="hydra/launcher",
-    name="basic",
-    node={"_target_": f"{BasicLauncher.__module__}.{BasicLauncher.__qualname__}"},
-    provider="initlab",
-)
+for _name, _launcher, _options in (
+    ("basic", BasicLauncher, {}),
+    ("pool", PoolLauncher, {"num_workers": None}),
+):
+    ConfigStore.instance().store(
+        group="hydra/launcher",
+        name=_name,
+        node={"_target_": f"{_launcher.__module__}.{_launcher.__qualname__}", **_options},
+        provider="initlab",
+    )

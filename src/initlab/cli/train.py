@@ -14,6 +14,7 @@ from initlab.configs_dir import configs_dir
 from initlab.errors import InitlabError
 from initlab.progress import console
 from initlab.results.identity import run_id
+from initlab.results.record import RunResult
 from initlab.results.run_folder import RunFolder
 from initlab.sweep.argv import is_multirun, rewrite
 from initlab.sweep.compose import CONFIG_NAME, Composer, config_loader, named
@@ -55,10 +56,15 @@ def check(arguments: list[str]) -> None:
 def run(config: DictConfig | Mapping[str, Any]) -> Any:
     """Run one configuration: Hydra's, in a single run, or a cell's, in a sweep."""
     if not isinstance(config, DictConfig):
-        from initlab.task import run_task
-
-        return run_task(config)
+        return run_cell(config)
     sys.exit(single(named(config, dict(HydraConfig.get().runtime.choices))))
+
+
+def run_cell(config: Mapping[str, Any]) -> RunResult:
+    """Run one cell of a sweep; importable by name, so that a worker process can be given it."""
+    from initlab.task import run_task
+
+    return run_task(config)
 
 
 def single(config: Mapping[str, Any]) -> int:

@@ -16,7 +16,9 @@ NUMBERS_VERSION: int = 1
 NOT_SCIENCE = frozenset({"paths", "logger", "callback", "sweep", "debug", "experiment", "hydra", "ckpt_path"})
 NOT_SCIENCE_IN = {
     "data": frozenset({"root", "download", "num_workers"}),
-    "trainer": frozenset({"accelerator", "devices", "strategy", "num_nodes", "enable_progress_bar"}),
+    "trainer": frozenset(
+        {"accelerator", "devices", "strategy", "num_nodes", "num_threads", "enable_progress_bar"}
+    ),
 }
 ONLY_FITTING = frozenset({"optim", "schedule", "lr", "epochs", "trainer"})
 ID_LENGTH = 12

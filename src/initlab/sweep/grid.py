@@ -47,16 +47,20 @@ def sweep(loader: ConfigLoader, launcher: Launcher, arguments: Sequence[str]) ->
         sys.exit(2)
     if not hasattr(launcher, "launch_cells"):
         sys.exit("hydra/sweeper=grid needs one of the project's launchers, such as hydra/launcher=basic")
+    counts: Counter[str] = Counter()
     with progress() as display:
         done = len(planned.cells) - len(todo)
         bar = display.add_task(planned.name, total=len(planned.cells), completed=done, note="")
-        counts: Counter[str] = Counter()
 
         def report(result: RunResult) -> None:
             counts[result.status] += 1
             display.update(bar, advance=1, note=", ".join(f"{n} {s}" for s, n in counts.items()))
 
-        launcher.launch_cells(todo, report, bool(options["fail_fast"]))
+        try:
+            launcher.launch_cells(todo, report, bool(options["fail_fast"]))
+        except InitlabError as error:
+            console.print(f"error: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+            sys.exit(2)
     states = store.states([cell.run_id for cell in planned.cells])
     console.print(summary(planned, states, store, ran=sum(counts.values())), highlight=False, soft_wrap=True)
     if "crashed" in states.values():

@@ -19,6 +19,7 @@ import torch
 
 from initlab.data.base import Loaders
 from initlab.errors import ConfigError
+from initlab.model.base import check_positive
 from initlab.results.metrics_csv import MetricsCsv
 from initlab.results.run_folder import RunFolder
 from initlab.task.build import build, build_init, build_model, build_source, generator
@@ -78,8 +79,6 @@ def fit(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
             outcome.samples_per_s = module.samples_seen / (time.perf_counter() - clock)
             outcome.metrics |= history.last
             if outcome.status == "ok":
-                if trainer.interrupted:
-                    raise KeyboardInterrupt
                 outcome.metrics |= _test_best(trainer, module, checkpoint, loaders)
         exit_code = 0
     finally:
@@ -94,6 +93,8 @@ def _trainer(
         logging.getLogger(name).setLevel(logging.WARNING)
     title = f"{config['model']['name']} {config['init']['name']} lr={config['lr']:g} seed={config['seed']}"
     arguments = {key: value for key, value in config["trainer"].items() if value is not None}
+    if (threads := arguments.pop("num_threads", None)) is not None:
+        torch.set_num_threads(check_positive("trainer.num_threads", threads))
     trainer: lightning.Trainer = build(
         arguments,
         max_epochs=config["epochs"],

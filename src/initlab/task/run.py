@@ -57,8 +57,8 @@ def run_task(config: Mapping[str, Any]) -> RunResult:
         outcome, status = Outcome(error=str(refusal)), "refused"
     except InitlabError:
         raise
-    except KeyboardInterrupt as error:
-        outcome, status, interrupt = Outcome(error="interrupted"), "killed", error
+    except (KeyboardInterrupt, SystemExit) as error:  # Lightning turns the one into the other
+        outcome, status, interrupt = Outcome(error="interrupted"), "killed", KeyboardInterrupt(*error.args)
     except Exception as error:
         folder.write_error(traceback.format_exc())
         outcome = Outcome(error=f"{type(error).__name__}: {error}".splitlines()[0])
