@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -146,15 +145,13 @@ class Streamed:
 
     def _keys(self) -> list[list[Key]]:
         count = len(self.data)
-        order, seeds = list(range(count)), repeat(None)
         if self.seed is None:
-            keys: list[Key] = list(zip(order, seeds, strict=False))
+            keys: list[Key] = [(index, None) for index in range(count)]
         else:
             rng = epoch_rng(self.seed, self.epoch)
             order = torch.randperm(count, generator=rng.order).tolist()
-            keys = list(
-                zip(order, torch.randint(2**62, (count,), generator=rng.augmentation).tolist(), strict=True)
-            )
+            seeds = torch.randint(2**62, (count,), generator=rng.augmentation).tolist()
+            keys = list(zip(order, seeds, strict=True))
         return [keys[start : start + self.batch_size] for start in range(0, count, self.batch_size)]
 
     def _walk(self, batches: list[list[Key]]) -> Iterator[tuple[Tensor, Tensor]]:
