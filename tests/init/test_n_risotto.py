@@ -31,7 +31,7 @@ def deviation(seed: int, noise: float) -> float:
 
 
 def test_a_little_noise_leaves_a_near_isometry_and_much_noise_does_not():
-    """The median draw: in about one of three some pair breaks (both signs or none active) even at 1e-4."""
+    """The median draw: in about one of four some pair breaks (both halves or neither active) even at 1e-4."""
     medians = [sorted(deviation(seed, noise) for seed in range(9))[4] for noise in (1e-4, 1e-2)]
     assert 1e-6 < medians[0] < 2e-3
     assert medians[1] > 0.2

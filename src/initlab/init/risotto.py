@@ -151,12 +151,12 @@ class Risotto(Init):
             raise _scaled_skip(branch, carried, scales)
         rotated = torch.randperm(width // 2, generator=rng)[:carried].sort().values
         chosen = torch.cat([rotated, rotated + width // 2])
-        slots = [_slots(site.out_channels, carried) for site in branch[:-1]]
-        for site, ins, outs in zip(branch[:-1], [chosen, *slots], slots, strict=False):
+        places = [chosen, *(_slots(site.out_channels, carried) for site in branch[:-1])]
+        for site, (ins, outs) in zip(branch[:-1], pairwise(places), strict=True):
             yield site, _placed(site, outs, ins, torch.eye(2 * carried, dtype=torch.float64))
         rotation = looks_linear(draw.orthogonal((carried, carried), rng))
         rotation -= scales.beta * torch.eye(2 * carried, dtype=torch.float64)
-        yield branch[-1], _placed(branch[-1], chosen, slots[-1], rotation / scales.alpha)
+        yield branch[-1], _placed(branch[-1], chosen, places[-1], rotation / scales.alpha)
 
     def _identity_preact(
         self, branch: Sequence[Site], scales: Scales, rng: Generator
