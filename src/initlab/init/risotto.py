@@ -59,10 +59,10 @@ class Risotto(Init):
     exactly.
 
     Differs from the paper: Def. 2.9 gives Type B blocks the last layer :math:`LL(M - I/\alpha)`, which is no
-    isometry (squared norm 2 + 1/pi after one wide block, singular values 0.6 to 2.1), and App. A.3 the last layer
-    :math:`LL(M) - I/\alpha`, which scales by alpha (in pre-activation blocks it is the other way round: Def.
-    2.9 scales by alpha and App. A.3 breaks the pairs). Neither says what a bottleneck with an identity skip
-    gets. Theorem 2.11 is true of the pairs and not of the raw block.
+    isometry (squared norm 2 + 1/pi after one wide block, singular values 0.6 to 2.1), and App. A.3 the last
+    layer :math:`LL(M) - I/\alpha`, which scales by alpha (in pre-activation blocks it is the other way round:
+    Def. 2.9 scales by alpha and App. A.3 breaks the pairs). Neither says what a bottleneck with an identity
+    skip gets. Theorem 2.11 is true of the pairs and not of the raw block.
 
     Args:
         form: of blocks with an identity skip: ``exact``; ``paper``, Def. 2.9 to the letter; ``appendix``,
