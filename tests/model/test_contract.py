@@ -11,7 +11,7 @@ import components
 from initlab.norm.base import is_weight_normalized
 from initlab.site import LAYERS, Role, sites_of
 
-MODELS = components.networks()
+MODELS = components.names("model")
 NORMS = components.names("norm")
 
 

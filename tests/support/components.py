@@ -24,12 +24,15 @@ SMALL: dict[str, dict[str, Any]] = {
     "cnn": {"depth": 3, "width": 8},
     "wrn": {"num_blocks": 1},
     "resnet_cifar": {"depth": 8},
-    "alexnet_strided": {"widen_factor": 0.05},
-    "lenet_strided": {"layer_scales": True},
+    "resnet_b": {"stages": [1, 2], "widths": [8, 16]},
+    "resnet_c": {"stages": [1, 2], "widths": [8, 16]},
+    "timm": {"architecture": "test_resnet"},
 }
-# Networks checked with other options too, because some init fits only those.
-VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
-    "resnet_c-balanced": ("resnet_c", {"residual_scale": 0.5**0.5, "skip_scale": 0.5**0.5}),
+# Options of a network without which these inits refuse it.
+NEEDED: dict[str, dict[str, Any]] = {
+    "fixup": {"scalar_biases": True},
+    "nf_resnet": {"residual_scale": 0.2, "scale_branch_input": True},
+    "normal_resnet": {"residual_scale": 0.5**0.5, "skip_scale": 0.5**0.5},
 }
 # Tried in turn, for whatever option of that name a network has.
 FALLBACK = {"depth": 2, "num_blocks": 1, "width": 16, "widen_factor": 1, "base_width": 16, "hidden": 16}
@@ -60,22 +63,14 @@ def build(group: str, name: str, **options: Any) -> Any:
     return target(group, name)(**{**values, **options})
 
 
-def networks() -> list[str]:
-    """The options of the model group, and their variants."""
-    found = names("model")
-    return [*found, *(variant for variant, (name, _) in VARIANTS.items() if name in found)]
-
-
-def build_model(network: str, norm: str, small: dict[str, Any], shape: tuple[int, ...]) -> nn.Module:
+def build_model(name: str, norm: str, small: dict[str, Any], shape: tuple[int, ...]) -> nn.Module:
     """Build one network for inputs of that shape."""
-    name, others = VARIANTS.get(network, (network, {}))
-    given = {"input_shape": shape, "num_classes": NUM_CLASSES, "norm": build("norm", norm)}
-    return build("model", name, **small, **others, **given)
+    norm_ = build("norm", norm)
+    return build("model", name, **small, input_shape=shape, num_classes=NUM_CLASSES, norm=norm_)
 
 
-def smaller(network: str) -> list[dict[str, Any]]:
+def smaller(name: str) -> list[dict[str, Any]]:
     """Options to try, smallest first; the last try is the YAML file's own size."""
-    name, _ = VARIANTS.get(network, (network, {}))
     if name in SMALL:
         return [SMALL[name]]
     values = config("model", name)
@@ -107,11 +102,13 @@ def fitting_size(name: str) -> tuple[dict[str, Any], tuple[int, ...]]:
     raise AssertionError(f"no small size of model={name} runs:\n" + "\n".join(problems))
 
 
-def small_model(name: str, norm: str) -> nn.Module | None:
-    """A small network with that norm, or None where the two do not fit."""
+def small_model(name: str, norm: str, **options: Any) -> nn.Module | None:
+    """A small network with that norm, or None where they do not fit or the network lacks an option."""
     small, shape = fitting_size(name)
+    if not set(options) <= set(config("model", name)):
+        return None
     try:
-        return build_model(name, norm, small, shape)
+        return build_model(name, norm, {**small, **options}, shape)
     except (ConfigError, Refused) as refusal:
         check_one_line(refusal)
         return None
