@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from initlab.errors import ConfigError
-from initlab.model.base import check_positive
+from initlab.model.base import check_images, check_positive
 from initlab.norm.base import Norm
 from initlab.site import Role, Site, named
 
@@ -87,9 +87,8 @@ class Impala(nn.Module):
         check_positive("model.hidden", hidden)
         if not widths:
             raise ConfigError("model.widths=[]: must name at least one section")
-        if len(input_shape) != 3:
-            raise ConfigError(f"model=impala takes images (C, H, W), not inputs {tuple(input_shape)}")
-        channels, height, width = input_shape
+        channels = check_images("impala", input_shape)
+        height, width = input_shape[1:]
         sections: list[ImpalaSection] = []
         for units in widths:
             check_positive("model.widths", units)

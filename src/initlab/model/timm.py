@@ -10,6 +10,7 @@ import timm
 from torch import Tensor, nn
 
 from initlab.errors import ConfigError, Refused
+from initlab.model.base import check_images
 from initlab.norm.base import Norm
 from initlab.site import LAYERS, Role, Site
 
@@ -34,8 +35,7 @@ class Timm(nn.Module):
 
     def __init__(self, architecture: str, input_shape: Sequence[int], num_classes: int, norm: Norm) -> None:
         super().__init__()
-        if len(input_shape) != 3:
-            raise ConfigError(f"model=timm takes images (C, H, W), not inputs {tuple(input_shape)}")
+        channels = check_images("timm", input_shape)
         if not timm.is_model(architecture):
             near = get_close_matches(architecture, timm.list_models(), n=3, cutoff=0.3)
             raise ConfigError(
@@ -53,7 +53,7 @@ class Timm(nn.Module):
         if pretrained is not None and pretrained.fixed_input_size:
             options["img_size"] = tuple(input_shape[1:])
         self.network: Any = timm.create_model(
-            architecture, pretrained=False, num_classes=num_classes, in_chans=input_shape[0], **options
+            architecture, pretrained=False, num_classes=num_classes, in_chans=channels, **options
         )
         head = self._head()
         for module in list(self.network.modules()):
