@@ -180,7 +180,7 @@ def measuring(model: nn.Module, statistics: Statistics = "running") -> Iterator[
     """
     modes = [(module, module.training) for module in model.modules()]
     buffers = [
-        (module, name, buffer, buffer._version, buffer.detach().clone())
+        (module, name, buffer, buffer.detach().clone())
         for module in model.modules()
         for name, buffer in module._buffers.items()
         if buffer is not None
@@ -197,9 +197,9 @@ def measuring(model: nn.Module, statistics: Statistics = "running") -> Iterator[
     finally:
         for module, training in modes:
             module.training = training
-        for module, name, buffer, version, value in buffers:
+        for module, name, buffer, value in buffers:
             module._buffers[name] = buffer
-            if buffer._version != version:
+            if not torch.equal(buffer, value):  # batch norm writes without counting a version
                 with torch.no_grad():
                     buffer.copy_(value)
 
