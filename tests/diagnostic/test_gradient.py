@@ -81,14 +81,14 @@ def test_it_measures_with_batch_statistics_as_training_does(rng):
 def test_a_frozen_parameter_is_named(rng):
     model = Mlp(1, 6, (5,), 3, NoNorm())
     model.head.bias.requires_grad_(False)
-    with pytest.raises(InitlabError, match="^head.bias is frozen"):
+    with pytest.raises(InitlabError, match=r"^head.bias is frozen"):
         Gradient()(model, batch(rng), rng)
 
 
 def test_tied_parameters_are_both_named(rng):
     model = nn.Sequential(nn.Linear(5, 5), nn.Linear(5, 5), nn.Linear(5, 3))
     model[1].weight = model[0].weight
-    with pytest.raises(InitlabError, match="^0.weight and 1.weight are one tied parameter"):
+    with pytest.raises(InitlabError, match=r"^0.weight and 1.weight are one tied parameter"):
         Gradient()(model, batch(rng), rng)
 
 
@@ -108,5 +108,5 @@ def test_a_layer_that_the_loss_does_not_reach_has_no_gradient(rng):
 
 
 def test_statistics_that_do_not_exist_are_refused():
-    with pytest.raises(ConfigError, match="gradient.statistics=maybe: must be running or batch"):
+    with pytest.raises(ConfigError, match=r"gradient.statistics=maybe: must be running or batch"):
         Gradient(statistics="maybe")

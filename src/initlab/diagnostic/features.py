@@ -29,7 +29,8 @@ class Features(nn.Module):
 
     The feature map is, in this order: ``model.forward_features(x)``, as timm's networks have it;
     ``model.features(x)``, as torchvision's have it; the input of the last global pooling, if no
-    convolution runs after it; the input of the head, which is the last layer called where no site says.
+    convolution runs after it; the input of the head, which is the last layer called, if it is linear,
+    where no site says; the output.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -49,20 +50,23 @@ class Features(nn.Module):
     def cut(self, inputs: Tensor) -> Tensor | None:
         """Run the whole network and return what its pooling or its head was given."""
         pooled = _GlobalPool(len(inputs))
-        head, given = head_of(self.model), [inputs]
+        head = head_of(self.model)
+        given: Tensor | None = None
 
         def before(module: nn.Module, args: tuple[Any, ...]) -> None:
+            nonlocal given
             if not isinstance(module, nn.Linear):
-                pooled.given = None  # a pooling in the middle of the network, such as squeeze-and-excite
-            if args and (head is None or module is head):
-                given.append(args[0])
+                pooled.given = given = None  # a pooling in the middle, such as squeeze-and-excite
+            if args and (module is head or (head is None and isinstance(module, nn.Linear))):
+                given = args[0]
 
         with ExitStack() as stack:
             for layer in layers_of(self.model).values():
                 stack.callback(layer.register_forward_pre_hook(before).remove)
             stack.enter_context(pooled)
-            self.model(inputs)
-        return given[-1] if pooled.given is None else pooled.given
+            output = self.model(inputs)
+        found = given if pooled.given is None else pooled.given
+        return output if found is None else found
 
 
 class _GlobalPool(TorchFunctionMode):
