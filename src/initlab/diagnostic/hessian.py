@@ -1,9 +1,9 @@
-"""Curvature of the loss at the start: spectral norm of the Hessian, Arpit et al. 2019, Sec. 5.3 and Table 2."""
+"""Spectral norm of the Hessian at initialization: Arpit, Campos & Bengio 2019, Table 2."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -63,7 +63,9 @@ class HessianMeasurement:
     def rows(self) -> list[dict[str, Any]]:
         """Return one row per eigenvalue."""
         pairs = zip(self.spectrum.eigenvalues, self.spectrum.residuals, strict=True)
-        return [{"index": i, "eigenvalue": value, "residual": bound} for i, (value, bound) in enumerate(pairs)]
+        return [
+            {"index": i, "eigenvalue": value, "residual": bound} for i, (value, bound) in enumerate(pairs)
+        ]
 
     def figure(self) -> Figure:
         """Draw the eigenvalues, and the first one's estimate with its residual after each product."""
@@ -88,11 +90,11 @@ class HessianMeasurement:
 
 @dataclass(frozen=True)
 class Hessian(Diagnostic):
-    r"""Spectral norm :math:`\max_i |\lambda_i|` of the Hessian of the mean loss over all trainable parameters.
+    r"""Spectral norm :math:`\max_i |\lambda_i|` of the Hessian of the mean loss.
 
-    The gains, directions and biases of weight-normalized layers are parameters like all others; a parameter
-    used in several places counts once; frozen ones are left out and named in the result. The loss is that of
-    a fixed batch, worked through ``chunk_size`` samples at a time, so its size does not matter.
+    The variables are all trainable parameters, the gains, directions and biases of weight-normalized layers
+    among them; one used in several places counts once, and frozen ones are left out and named in the result.
+    The loss is that of a fixed batch of any size, worked through ``chunk_size`` samples at a time.
 
     Differs from the paper: one fixed set of samples instead of a new random tenth at each iteration (whose
     mean its code divides by one batch too few), vectors scaled by their Euclidean norm instead of their
@@ -130,7 +132,9 @@ class Hessian(Diagnostic):
         if self.chunk_size < 1:
             raise ConfigError(f"diagnostic.chunk_size={self.chunk_size}: must be at least 1")
         if self.num_samples is not None and self.num_samples < 1:
-            raise ConfigError(f"diagnostic.num_samples={self.num_samples}: must be at least 1, or null for all")
+            raise ConfigError(
+                f"diagnostic.num_samples={self.num_samples}: must be at least 1, or null for all"
+            )
         if not self.graph_memory_gib >= 0:
             raise ConfigError(f"diagnostic.graph_memory_gib={self.graph_memory_gib}: must not be negative")
 

@@ -83,9 +83,7 @@ class HessianProduct:
     def _gradient(self, closure: Closure) -> list[Tensor]:
         with torch.enable_grad():
             loss = scalar(closure())
-            return list(
-                torch.autograd.grad(loss, self.parameters, create_graph=True, materialize_grads=True)
-            )
+            return list(torch.autograd.grad(loss, self.parameters, create_graph=True, materialize_grads=True))
 
     def _product(self, gradient: Sequence[Tensor], parts: Sequence[Tensor], retain_graph: bool) -> Tensor:
         # A gradient that is constant in the parameters has no graph, and adds nothing to the product.

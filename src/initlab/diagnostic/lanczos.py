@@ -179,7 +179,8 @@ def orthogonalize_(vector: Tensor, basis: Sequence[Tensor]) -> None:
 def dot(left: Tensor, right: Tensor) -> float:
     """Inner product of two flat vectors, accumulated in float64."""
     return sum(
-        float(torch.dot(a.double(), b.double())) for a, b in zip(left.split(CHUNK), right.split(CHUNK), strict=True)
+        float(torch.dot(a.double(), b.double()))
+        for a, b in zip(left.split(CHUNK), right.split(CHUNK), strict=True)
     )
 
 
