@@ -64,5 +64,6 @@ def block_moments(
             images = torch.autograd.grad(
                 gradient, weights, directions[site.name], retain_graph=True, materialize_grads=True
             )
-            total[:, column] += torch.tensor([float(image.double().square().mean()) for image in images])
+            for row, image in enumerate(images):
+                total[row, column] += float(image.double().square().mean())
     return total / len(inputs)
