@@ -7,6 +7,7 @@ from math import prod
 
 from torch import Tensor, nn
 
+from initlab.errors import ConfigError
 from initlab.model.base import check_positive
 from initlab.norm.base import Norm
 from initlab.site import Role, Site
@@ -19,17 +20,25 @@ class Mlp(nn.Module):
 
     Args:
         depth: number of hidden layers.
-        width: units of each hidden layer, or one number per layer.
+        width: units of each hidden layer, or a list of ``depth`` numbers, one per layer.
         input_shape: of one input, flattened: ``(C, H, W)`` or ``(D,)``.
         num_classes: number of logits.
         norm: normalization of the hidden layers.
+
+    Raises:
+        ConfigError: a size is not positive, or ``width`` does not list ``depth`` numbers.
     """
 
     def __init__(
         self, depth: int, width: int | Sequence[int], input_shape: Sequence[int], num_classes: int, norm: Norm
     ) -> None:
         super().__init__()
-        widths = [width] * check_positive("model.depth", depth) if isinstance(width, int) else list(width)
+        check_positive("model.depth", depth)
+        widths = [width] * depth if isinstance(width, int) else list(width)
+        if len(widths) != depth:
+            raise ConfigError(
+                f"model.width names {len(widths)} layers and model.depth={depth}: they must agree"
+            )
         layers: list[nn.Module] = [nn.Flatten()]
         fan_in = prod(input_shape)
         for units in widths:
