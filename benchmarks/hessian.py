@@ -48,9 +48,7 @@ def main() -> None:
         torch.randn(options.samples, 3, 32, 32, generator=generator),
         torch.randint(10, (options.samples,), generator=generator),
     )
-    print(
-        f"torch {torch.__version__}, {options.threads} thread(s), {options.samples} samples, {CHUNK} at a time"
-    )
+    print(f"torch {torch.__version__}, {options.threads} thread(s), {options.samples} samples by {CHUNK}")
     for pair in options.inits.split(","):
         norm, init = pair.split("/")
         net = network(norm, init)
