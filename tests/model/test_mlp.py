@@ -5,8 +5,8 @@ from initlab.norm.none import NoNorm
 from initlab.site import sites_of
 
 
-def test_a_list_of_widths_sets_the_depth():
-    model = Mlp(10, [384, 64], (20,), 5, NoNorm())
+def test_widths_may_differ_by_layer():
+    model = Mlp(2, [384, 64], (20,), 5, NoNorm())
     assert [site.shape for site in sites_of(model)] == [(384, 20), (64, 384), (5, 64)]
 
 

@@ -37,5 +37,5 @@ def test_widths_are_rounded_and_at_least_1():
 
 
 def test_an_unknown_padding_is_refused():
-    with pytest.raises(ConfigError, match="must be circular or zeros"):
+    with pytest.raises(ConfigError, match="must be zeros or circular"):
         conv_relu(2, 3, 3, 1, "reflect", NoNorm())

@@ -8,11 +8,9 @@ from typing import ClassVar, Literal
 from torch import Generator, Tensor
 
 from initlab.errors import ConfigError, Refused
-from initlab.init import draw
 from initlab.init.base import SiteInit
+from initlab.init.directions import Directions, check_directions, direction
 from initlab.site import Role, Site
-
-Directions = Literal["orthogonal", "he"]
 
 
 @dataclass(frozen=True)
@@ -24,21 +22,29 @@ class Proposed(SiteInit):
     each residual branch in a stage of :math:`B_k` blocks (Thm 2), whose output norm then grows by at most
     :math:`(1 + 1/B_k)^{B_k/2} < \sqrt{e}` per stage.
 
+    Differs from the paper: the head is plain and keeps torch's default, as in the paper's code. That code
+    also gives the stem of its CIFAR ResNets :math:`\gamma = 2` though no ReLU follows it; here the rule
+    holds unless ``stem_gamma`` says otherwise.
+
     Args:
         directions: of v: ``orthogonal``, or ``he`` (normal; its scale does not matter).
         gain_mode: ``forward`` keeps the forward norm; ``backward`` sets :math:`g = \sqrt{\gamma}`, which
             keeps the gradient's norm instead. The two agree where ``in_channels == out_channels``.
+        stem_gamma: :math:`\gamma` of the first layer; None for the rule.
     """
 
     needs_weight_norm: ClassVar[bool] = True
 
     directions: Directions = "orthogonal"
     gain_mode: Literal["forward", "backward"] = "forward"
+    stem_gamma: float | None = None
 
     def __post_init__(self) -> None:
+        check_directions(self.directions)
         if self.gain_mode not in ("forward", "backward"):
             raise ConfigError(f"init.gain_mode={self.gain_mode}: must be forward or backward")
-        check_directions(self.directions)
+        if self.stem_gamma is not None and not self.stem_gamma > 0:
+            raise ConfigError(f"init.stem_gamma={self.stem_gamma}: must be positive, or null for the rule")
 
     def weight(self, site: Site, rng: Generator) -> Tensor:
         """Draw the direction v of one layer, of shape ``site.shape``."""
@@ -48,27 +54,21 @@ class Proposed(SiteInit):
         """Return g of one layer, the same for all its units."""
         if site.role is Role.UNKNOWN or site.relu is None:
             raise Refused(
-                f"Proposed must know whether a ReLU follows {site.name}: give the model a sites() method"
+                f"{type(self).__name__} must know whether a ReLU follows {site.name}: "
+                "give the model a sites() method"
             )
         ratio = site.in_channels / site.out_channels if self.gain_mode == "forward" else 1.0
-        return (self.gamma(site) * ratio) ** 0.5
+        return float((self.gamma(site) * ratio) ** 0.5)
 
     def gamma(self, site: Site) -> float:
         """Return the share of squared norm that the layer passes on."""
+        if site.role is Role.STEM and self.stem_gamma is not None:
+            return self.stem_gamma
         if site.last_in_branch:
-            assert site.num_blocks is not None
-            return 1 / site.num_blocks
+            return self.branch_gamma(site)
         return 2.0 if site.relu else 1.0
 
-
-def direction(site: Site, kind: Directions, rng: Generator) -> Tensor:
-    """Draw v of one layer, of shape ``site.shape``: orthogonal, or normal with He's fan-in variance."""
-    if kind == "orthogonal":
-        return draw.orthogonal(site.shape, rng)
-    return draw.normal(site.shape, (2 / site.fan_in) ** 0.5, rng)
-
-
-def check_directions(kind: str) -> None:
-    """Refuse a kind of direction that does not exist."""
-    if kind not in ("orthogonal", "he"):
-        raise ConfigError(f"init.directions={kind}: must be orthogonal or he")
+    def branch_gamma(self, site: Site) -> float:
+        """Return the share that the last layer of a residual branch adds to the stream."""
+        assert site.num_blocks is not None
+        return 1 / site.num_blocks

@@ -7,6 +7,7 @@ from math import prod
 
 from torch import Tensor, nn
 
+from initlab.errors import ConfigError
 from initlab.model.base import check_positive
 from initlab.model.chain import Chain
 from initlab.norm.base import Norm
@@ -18,14 +19,17 @@ class Mlp(Chain):
     With an activation norm a hidden layer is Linear-norm-ReLU.
 
     Args:
-        depth: number of hidden layers, where ``width`` is one number.
-        width: units of each hidden layer, or a list with one number per layer, such as ``[384, 64]``.
+        depth: number of hidden layers.
+        width: units of each hidden layer, or a list of ``depth`` numbers, one per layer.
         input_shape: of one input, flattened: ``(C, H, W)`` or ``(D,)``.
         num_classes: number of logits.
         norm: normalization of the hidden layers.
         layer_norm_input: standardize each input over all its entries, without learned weight or bias
             (LayerNorm, as in the 26 LIBSVM data sets of Defazio & Bottou, App. F).
         layer_scales: fixed multipliers at every layer, see :class:`~initlab.model.chain.Chain`.
+
+    Raises:
+        ConfigError: a size is not positive, or ``width`` does not list ``depth`` numbers.
     """
 
     def __init__(
@@ -38,7 +42,12 @@ class Mlp(Chain):
         layer_norm_input: bool = False,
         layer_scales: bool = False,
     ) -> None:
-        widths = [width] * check_positive("model.depth", depth) if isinstance(width, int) else list(width)
+        check_positive("model.depth", depth)
+        widths = [width] * depth if isinstance(width, int) else list(width)
+        if len(widths) != depth:
+            raise ConfigError(
+                f"model.width names {len(widths)} layers and model.depth={depth}: they must agree"
+            )
         layers: list[nn.Module] = [nn.Flatten()]
         fan_in = prod(input_shape)
         for units in widths:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import nn
 
 from initlab.errors import ConfigError
+from initlab.model.base import PaddingMode, check_padding_mode
 from initlab.norm.base import Norm
-
-Padding = Literal["circular", "zeros"]
 
 
 def conv_relu(
-    in_channels: int, out_channels: int, kernel_size: int, stride: int, padding: Padding, norm: Norm
+    in_channels: int, out_channels: int, kernel_size: int, stride: int, padding_mode: PaddingMode, norm: Norm
 ) -> list[nn.Module]:
     """Convolution that maps ``side`` to ``ceil(side / stride)`` pixels (odd kernels), norm if any, ReLU."""
-    if padding not in ("circular", "zeros"):
-        raise ConfigError(f"model.padding={padding}: must be circular or zeros")
+    check_padding_mode(padding_mode)
     layer = nn.Conv2d(
-        in_channels, out_channels, kernel_size, stride, padding=kernel_size // 2, padding_mode=padding
+        in_channels, out_channels, kernel_size, stride, padding=kernel_size // 2, padding_mode=padding_mode
     )
     return [norm.wrap(layer), *present(norm.activation(out_channels)), nn.ReLU()]
 

@@ -58,6 +58,11 @@ def parametrization(layer: nn.Module) -> Any:
     return lists["weight"] if "weight" in lists else None  # noqa: SIM401  (a ModuleDict has no get)
 
 
+def describe(layer: nn.Module) -> str:
+    """Name a layer in one line, reparametrized or not."""
+    return f"{type(layer).__name__.removeprefix('Parametrized')}({layer.extra_repr()})"
+
+
 def is_weight_normalized(layer: nn.Module) -> bool:
     """Whether the layer's weight is ``g v / ||v||``."""
     return any(isinstance(module, RowNorm) for module in parametrization(layer) or ())
@@ -73,13 +78,14 @@ def set_weight_(layer: nn.Module, weight: Tensor) -> None:
         Refused: a row of a weight-normalized layer would be zero, which has no direction.
     """
     if is_weight_normalized(layer) and not bool((row_norm(weight) > 0).all()):
-        raise Refused(f"{layer}: weight norm has no direction for a row of zeros")
+        raise Refused(f"weight norm has no direction for a row of zeros in {describe(layer)}")
     if parametrization(layer) is None:
         assert isinstance(layer.weight, Tensor)
         layer.weight.copy_(weight)
     else:
         reference = next(parametrization(layer).parameters())
-        layer.weight = weight.to(reference)  # torch runs each right_inverse
+        # torch runs each right_inverse and shares storage with what it returns: give it a copy.
+        layer.weight = weight.to(reference, copy=True, memory_format=torch.contiguous_format)
 
 
 @torch.no_grad()
@@ -90,7 +96,7 @@ def set_gain_(layer: nn.Module, gain: Tensor | float) -> None:
         Refused: the layer is not weight-normalized.
     """
     if not is_weight_normalized(layer):
-        raise Refused(f"{layer} has no gain: build the model with norm=weight")
+        raise Refused(f"{describe(layer)} has no gain: build the model with norm=weight")
     g = parametrization(layer).original0
     values = torch.as_tensor(gain, dtype=g.dtype, device=g.device)
     g.copy_(values.reshape(-1, *[1] * (g.dim() - 1)).expand_as(g))
@@ -103,6 +109,6 @@ def gain_of(layer: nn.Module) -> Tensor:
         Refused: the layer is not weight-normalized.
     """
     if not is_weight_normalized(layer):
-        raise Refused(f"{layer} has no gain: build the model with norm=weight")
+        raise Refused(f"{describe(layer)} has no gain: build the model with norm=weight")
     gain: Tensor = parametrization(layer).original0
     return gain.flatten()

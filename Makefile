@@ -1,0 +1,44 @@
+# make run: the main job from a fresh clone.   make test: the default suite.   make check: what a change must pass.
+PYTHON ?= python3.11
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+# One thread per process: the suite runs in as many processes as there are cores.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: install run test test-all check lint types layers smoke clean
+
+install: $(INSTALLED)
+
+$(INSTALLED): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+run: install
+	$(BIN)/python train.py experiment=quickstart -m
+	$(BIN)/python -m initlab report quickstart
+
+test: install
+	$(BIN)/python -m pytest -n auto
+
+test-all: install
+	$(BIN)/python -m pytest -n auto -m "not gpu and not slurm and not paper"
+
+check: test lint types layers
+
+lint: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: install
+	$(BIN)/mypy
+
+layers: install
+	$(BIN)/lint-imports
+
+smoke: install
+	$(BIN)/python train.py debug=smoke paths.output_dir=outputs/smoke sweep.retry=[ok]
+
+clean:
+	rm -rf outputs/runs outputs/sweeps outputs/report

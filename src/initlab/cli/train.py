@@ -1,0 +1,88 @@
+"""``python train.py``: one run, or with ``-m`` a sweep, as Hydra configures it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from initlab.configs_dir import configs_dir
+from initlab.errors import InitlabError
+from initlab.progress import console
+from initlab.results.identity import run_id
+from initlab.results.run_folder import RunFolder
+from initlab.sweep.argv import is_multirun, rewrite
+from initlab.sweep.compose import CONFIG_NAME, Composer, config_loader, named
+from initlab.sweep.plan import first_cell
+
+EXIT_CODES = {"ok": 0, "diverged": 0, "crashed": 1, "killed": 1, "refused": 2}
+
+
+def main() -> None:
+    """Rewrite the command line, check it, hand it to Hydra; a mistake ends with one sentence and exit 2."""
+    try:
+        sys.argv[1:] = rewrite(sys.argv[1:])
+        check(sys.argv[1:])
+    except InitlabError as error:
+        tell(f"error: {error}", style="bold red")
+        sys.exit(2)
+    run()
+
+
+def check(arguments: list[str]) -> None:
+    """Compose the run, or the first cell of the sweep, so that a mistake is told before anything is built.
+
+    Raises:
+        ConfigError: a key, an option or a value is wrong.
+    """
+    overrides = [word for word in arguments if not word.startswith("-")]
+    flags = [word for word in arguments if word.startswith("-") and word not in ("-m", "--multirun")]
+    if flags:  # --help, --info, --cfg and the like are Hydra's own
+        return
+    with config_loader() as loader:
+        composer = Composer(loader)
+        if is_multirun(arguments):
+            composer.compose(first_cell(overrides))
+        else:
+            composer.compose(overrides)
+
+
+@hydra.main(version_base="1.3", config_path=str(configs_dir()), config_name=CONFIG_NAME)
+def run(config: DictConfig | Mapping[str, Any]) -> Any:
+    """Run one configuration: Hydra's, in a single run, or a cell's, in a sweep."""
+    if not isinstance(config, DictConfig):
+        from initlab.task import run_task
+
+        return run_task(config)
+    sys.exit(single(named(config, dict(HydraConfig.get().runtime.choices))))
+
+
+def single(config: Mapping[str, Any]) -> int:
+    """Run one configuration unless its result is there, say what came of it, and return the exit code."""
+    folder = RunFolder(config["paths"]["output_dir"], run_id(config))
+    try:
+        result = folder.read_result()
+        if result is None or result.status in ("killed", *config["sweep"]["retry"]):
+            from initlab.task import run_task
+
+            result = run_task(config)
+        else:
+            tell("This run has its result already; `sweep.retry=[ok]` runs it again.")
+    except InitlabError as error:
+        tell(f"error: {error}", style="bold red")
+        return 2
+    if result.status == "crashed":
+        tell((folder.path / "error.txt").read_text(), style="red")
+    shown = ("train/loss", "val/acc", "best/val_acc", "test/acc")
+    numbers = [f"{key} {result.metrics[key]:.4g}" for key in shown if result.metrics.get(key) is not None]
+    tell(f"{result.status}: {result.error or ', '.join(numbers)}  ({result.wall_s:.1f} s, {folder.path})")
+    return EXIT_CODES[result.status]
+
+
+def tell(message: str, style: str = "") -> None:
+    """Print one message as it is."""
+    console.print(message, style=style, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,48 @@
+"""He initialization: He, Zhang, Ren & Sun 2015, Eq. 10 (fan_in) and Eq. 14 (fan_out)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Generator, Tensor
+
+from initlab.errors import ConfigError
+from initlab.init import draw
+from initlab.init.base import SiteInit, zero_bias_
+from initlab.norm.base import set_weight_
+from initlab.site import Site
+
+
+@dataclass(frozen=True)
+class He(SiteInit):
+    r"""Independent entries with :math:`E[W^2] = 2 / n`, biases 0, on every layer, the head too.
+
+    The fan n counts the kernel: :math:`k^2 n_{in}` keeps the forward norm, :math:`k^2 n_{out}` the
+    gradient's. On a weight-normalized layer g becomes the row norms of the weight drawn.
+
+    Args:
+        distribution: ``normal``, or ``uniform`` on :math:`\pm\sqrt{6 / n}`.
+        mode: ``fan_in`` or ``fan_out``.
+    """
+
+    distribution: Literal["normal", "uniform"] = "normal"
+    mode: Literal["fan_in", "fan_out"] = "fan_in"
+
+    def __post_init__(self) -> None:
+        if self.distribution not in ("normal", "uniform"):
+            raise ConfigError(f"init.distribution={self.distribution}: must be normal or uniform")
+        if self.mode not in ("fan_in", "fan_out"):
+            raise ConfigError(f"init.mode={self.mode}: must be fan_in or fan_out")
+
+    def weight(self, site: Site, rng: Generator) -> Tensor:
+        """Draw the weight of one layer, of shape ``site.shape``."""
+        fan = site.fan_in if self.mode == "fan_in" else site.fan_out
+        if self.distribution == "normal":
+            return draw.normal(site.shape, (2 / fan) ** 0.5, rng)
+        return draw.uniform(site.shape, (6 / fan) ** 0.5, rng)
+
+    def head(self, site: Site, rng: Generator) -> None:
+        """Set the last layer like any other."""
+        set_weight_(site.layer, self.weight(site, rng))
+        zero_bias_(site)

@@ -1,0 +1,384 @@
+r"""Residual ReLU networks: RISOTTO paper, Eq. 1, in post- and pre-activation form.
+
+The two networks built on this, ``resnet_b`` and ``resnet_c``, differ in one rule alone: which blocks have a
+projection on the skip.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from initlab.errors import ConfigError
+from initlab.model.base import check_positive
+from initlab.model.checkpoint import checkpointed
+from initlab.norm.base import Norm
+from initlab.site import Role, Site, named
+
+BlockKind = Literal["basic", "bottleneck"]
+DEPTHS: dict[int, tuple[BlockKind, list[int]]] = {
+    18: ("basic", [2, 2, 2, 2]),
+    34: ("basic", [3, 4, 6, 3]),
+    50: ("bottleneck", [3, 4, 6, 3]),
+    101: ("bottleneck", [3, 4, 23, 3]),
+}
+EXPANSION = 4  # output width of a bottleneck over its middle width
+
+
+class ScalarBias(nn.Module):
+    """One learned number, from 0, added to every entry: Zhang et al. 2019 (Fixup), Sec. 3."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.value = nn.Parameter(torch.zeros(()))
+
+    def reset_parameters(self) -> None:
+        """Set the number to 0."""
+        nn.init.zeros_(self.value)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shift inputs of any shape."""
+        return inputs + self.value
+
+
+class ResidualBlock(nn.Module):
+    r"""One block, :math:`z = \alpha F(x / s) + \beta h(x)`, with the skip h the identity or a 1x1 projection.
+
+    Post-activation: :math:`x' = \phi(z)` with F = conv-ReLU-conv(-ReLU-conv). Pre-activation: the stream is z
+    itself and F = ReLU-conv-ReLU-conv(-ReLU-conv), with no ReLU after the addition. Activation norms follow
+    every conv in the first form and stand before every ReLU in the second.
+
+    Attributes:
+        alpha: the learned residual scale, a scalar, or None where it is the constant ``residual_scale``.
+        residual_scale: the value :math:`\alpha` starts from.
+        skip_scale: :math:`\beta`, a constant.
+        input_std: s, a constant that divides what the branch and a projection see; 1 unless the network
+            scales branch inputs.
+        preact: whether this is the pre-activation form.
+        projects_raw: whether a projection of a pre-activation block sees z rather than :math:`\phi(z)`.
+
+    Args:
+        in_channels: channels of the input.
+        widths: output channels of each conv of the branch.
+        kernel_sizes: kernel size of each conv of the branch.
+        strides: stride of each conv of the branch.
+        projection: whether the skip is a 1x1 conv (with the stride of the block, and no bias).
+        preact: see above.
+        projects_raw: see above.
+        bias: whether the convs of the branch have biases.
+        residual_scale: see above.
+        learn_residual_scale: whether alpha is a parameter.
+        skip_scale: see above.
+        input_std: see above.
+        scalar_biases: whether a :class:`ScalarBias` stands before every conv and every ReLU. The projection
+            shares that of the first conv.
+        norm: normalization.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        widths: Sequence[int],
+        kernel_sizes: Sequence[int],
+        strides: Sequence[int],
+        *,
+        projection: bool,
+        preact: bool,
+        projects_raw: bool,
+        bias: bool,
+        residual_scale: float,
+        learn_residual_scale: bool,
+        skip_scale: float,
+        input_std: float,
+        scalar_biases: bool,
+        norm: Norm,
+    ) -> None:
+        super().__init__()
+        self.preact = preact
+        self.projects_raw = projects_raw
+        self.residual_scale = residual_scale
+        self.skip_scale = skip_scale
+        self.input_std = input_std
+        self.alpha = nn.Parameter(torch.tensor(float(residual_scale))) if learn_residual_scale else None
+        ins = [in_channels, *widths[:-1]]
+        self.convs = nn.ModuleList(
+            norm.wrap(nn.Conv2d(n, m, k, stride, k // 2, bias=bias))
+            for n, m, k, stride in zip(ins, widths, kernel_sizes, strides, strict=True)
+        )
+        self.norms = nn.ModuleList(_normalization(norm, n) for n in (ins if preact else widths))
+        self.conv_biases = nn.ModuleList(_scalar_bias(scalar_biases) for _ in widths)
+        self.relu_biases = nn.ModuleList(_scalar_bias(scalar_biases) for _ in widths)
+        self.shortcut: nn.Module | None = None
+        self.shortcut_norm: nn.Module = nn.Identity()
+        if projection:
+            stride = max(strides)
+            self.shortcut = norm.wrap(nn.Conv2d(in_channels, widths[-1], 1, stride, bias=False))
+            if not preact:
+                self.shortcut_norm = _normalization(norm, widths[-1])
+
+    def reset_parameters(self) -> None:
+        """Set alpha to the value it starts from."""
+        if self.alpha is not None:
+            nn.init.constant_(self.alpha, self.residual_scale)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map ``(N, C, H, W)`` to ``(N, C', H', W')``: x to x', or z to z' in the pre-activation form."""
+        return self._preact(inputs) if self.preact else self._postact(inputs)
+
+    def _postact(self, inputs: Tensor) -> Tensor:
+        seen = self._divided(inputs)
+        last = len(self.convs) - 1
+        hidden = seen
+        for i, conv in enumerate(self.convs):
+            hidden = self.norms[i](conv(self.conv_biases[i](hidden)))
+            if i < last:
+                hidden = torch.relu(self.relu_biases[i](hidden))
+        branch = self.relu_biases[last](self._scaled(hidden))
+        skip = inputs
+        if self.shortcut is not None:
+            skip = self.shortcut_norm(self.shortcut(self.conv_biases[0](seen)))
+        return torch.relu(branch + self._skip_scaled(skip))
+
+    def _preact(self, inputs: Tensor) -> Tensor:
+        hidden = self._divided(inputs)
+        skip = inputs
+        for i, conv in enumerate(self.convs):
+            active = torch.relu(self.relu_biases[i](self.norms[i](hidden)))
+            if i == 0 and self.shortcut is not None:
+                skip = self.shortcut(self.conv_biases[0](hidden if self.projects_raw else active))
+            hidden = conv(self.conv_biases[i](active))
+        return self._scaled(hidden) + self._skip_scaled(skip)
+
+    def _divided(self, inputs: Tensor) -> Tensor:
+        return inputs if self.input_std == 1 else inputs / self.input_std
+
+    def _scaled(self, branch: Tensor) -> Tensor:
+        if self.alpha is not None:
+            return self.alpha * branch
+        return branch if self.residual_scale == 1 else self.residual_scale * branch
+
+    def _skip_scaled(self, skip: Tensor) -> Tensor:
+        return skip if self.skip_scale == 1 else self.skip_scale * skip
+
+
+class ResidualRelu(nn.Module, ABC):
+    r"""Stem, stages of residual blocks, global average pooling and a linear head that no norm touches.
+
+    The blocks are the submodules ``stages.<stage>.<block>``. Memory and time to build grow linearly with the
+    number of blocks.
+
+    Args:
+        depth: 18, 34, 50 or 101 layers; None where ``stages`` is given (18 where neither is).
+        stages: number of blocks of each stage.
+        strides: stride of the first block of each stage, cut to the number of stages; None is 1, 2, 2, 2.
+            A bottleneck has it on its 3x3 conv.
+        widths: channels of each stage, cut to the number of stages; None is 64, 128, 256, 512. Of a
+            bottleneck, the middle width: its output is four times as wide.
+        block: ``basic`` (3x3, 3x3) or ``bottleneck`` (1x1, 3x3, 1x1); None takes that of ``depth``, and
+            ``basic`` for free ``stages``.
+        preact: pre-activation blocks, with one more ReLU after the last block (He et al. 2016b).
+        projects_raw: in pre-activation blocks, whether projections see z rather than relu(z).
+        stem: ``cifar``, a 3x3 conv of stride 1 without pooling, or ``imagenet``, a 7x7 conv of stride 2 and
+            3x3 max pooling of stride 2.
+        bias: whether stem and branch convs have biases. Projections never do.
+        residual_scale: the value that alpha starts from in every block.
+        learn_residual_scale: whether alpha is a parameter of each block rather than a constant.
+        skip_scale: beta, a constant on every skip.
+        scale_branch_input: divide what each branch sees by the standard deviation that its input is expected
+            to have, :math:`s_{l+1}^2 = s_l^2 + \alpha^2`, and :math:`1 + \alpha^2` after a projection (Brock
+            et al. 2021, Sec. 3), with alpha = ``residual_scale``.
+        scalar_biases: Fixup's scalar biases, before every conv, ReLU and the head.
+        checkpoint_activations: keep the inputs of blocks alone for the backward pass, and recompute the rest.
+        input_shape: ``(C, H, W)``.
+        num_classes: number of logits.
+        norm: normalization of stem and blocks.
+
+    Raises:
+        ConfigError: an option has no such value.
+    """
+
+    def __init__(
+        self,
+        depth: int | None = None,
+        stages: Sequence[int] | None = None,
+        strides: Sequence[int] | None = None,
+        widths: Sequence[int] | None = None,
+        block: BlockKind | None = None,
+        preact: bool = False,
+        projects_raw: bool = False,
+        stem: Literal["cifar", "imagenet"] = "cifar",
+        bias: bool = True,
+        residual_scale: float = 1.0,
+        learn_residual_scale: bool = True,
+        skip_scale: float = 1.0,
+        scale_branch_input: bool = False,
+        scalar_biases: bool = False,
+        checkpoint_activations: bool = False,
+        *,
+        input_shape: Sequence[int],
+        num_classes: int,
+        norm: Norm,
+    ) -> None:
+        super().__init__()
+        kind, lengths = _plan(depth, stages, block)
+        outs = _cut("widths", widths, [64, 128, 256, 512], len(lengths))
+        steps = _cut("strides", strides, [1, 2, 2, 2], len(lengths))
+        if stem not in ("cifar", "imagenet"):
+            raise ConfigError(f"model.stem={stem}: must be cifar or imagenet")
+        if len(input_shape) != 3:
+            raise ConfigError(
+                f"{type(self).__name__} takes images (C, H, W), not inputs {tuple(input_shape)}"
+            )
+        if scalar_biases and not learn_residual_scale:
+            raise ConfigError("model.scalar_biases=true needs model.learn_residual_scale=true")
+        self.preact = preact
+        self.checkpoint_activations = checkpoint_activations
+        kernel = 3 if stem == "cifar" else 7
+        self.stem_bias = _scalar_bias(scalar_biases)
+        self.stem = norm.wrap(
+            nn.Conv2d(input_shape[0], outs[0], kernel, 1 if stem == "cifar" else 2, kernel // 2, bias=bias)
+        )
+        self.stem_norm = nn.Identity() if preact else _normalization(norm, outs[0])
+        self.stem_relu_bias = nn.Identity() if preact else _scalar_bias(scalar_biases)
+        self.pool = nn.Identity() if stem == "cifar" else nn.MaxPool2d(3, stride=2, padding=1)
+
+        channels, variance = outs[0], 1.0
+        built: list[nn.Module] = []
+        for length, width, step in zip(lengths, outs, steps, strict=True):
+            blocks: list[nn.Module] = []
+            for index in range(length):
+                stride = step if index == 0 else 1
+                branch: dict[str, list[int]] = (
+                    {"widths": [width] * 2, "kernel_sizes": [3, 3], "strides": [stride, 1]}
+                    if kind == "basic"
+                    else {
+                        "widths": [width, width, EXPANSION * width],
+                        "kernel_sizes": [1, 3, 1],
+                        "strides": [1, stride, 1],
+                    }
+                )
+                projection = self.projects(channels, branch["widths"][-1], stride)
+                blocks.append(
+                    ResidualBlock(
+                        channels,
+                        **branch,
+                        projection=projection,
+                        preact=preact,
+                        projects_raw=projects_raw,
+                        bias=bias,
+                        residual_scale=residual_scale,
+                        learn_residual_scale=learn_residual_scale,
+                        skip_scale=skip_scale,
+                        input_std=variance**0.5 if scale_branch_input else 1.0,
+                        scalar_biases=scalar_biases,
+                        norm=norm,
+                    )
+                )
+                channels = branch["widths"][-1]
+                variance = (1.0 if projection else variance) + residual_scale**2
+            built.append(nn.Sequential(*blocks))
+        self.stages = nn.Sequential(*built)
+        self.last_norm = _normalization(norm, channels) if preact else nn.Identity()
+        self.last_relu_bias = _scalar_bias(scalar_biases and preact)
+        self.head_bias = _scalar_bias(scalar_biases)
+        self.head = nn.Linear(channels, num_classes)
+
+    @abstractmethod
+    def projects(self, in_channels: int, out_channels: int, stride: int) -> bool:
+        """Whether a block of these sizes has a projection on its skip."""
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Map images ``(N, C, H, W)`` to the last feature map before pooling, ``(N, C', H', W')``."""
+        hidden = self.stem_norm(self.stem(self.stem_bias(inputs)))
+        if not self.preact:
+            hidden = torch.relu(self.stem_relu_bias(hidden))
+        hidden = self.pool(hidden)
+        for stage in self.stages:
+            assert isinstance(stage, nn.Sequential)
+            for block in stage:
+                hidden = checkpointed(block, hidden) if self.checkpoint_activations else block(hidden)
+        if self.preact:
+            hidden = torch.relu(self.last_relu_bias(self.last_norm(hidden)))
+        return hidden
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map images ``(N, C, H, W)`` to logits ``(N, num_classes)``."""
+        logits: Tensor = self.head(self.head_bias(self.features(inputs).mean(dim=(2, 3))))
+        return logits
+
+    def sites(self) -> Iterator[Site]:
+        """List the layers in order of use.
+
+        ``relu`` is False for the last layer of a branch and for projections, because the addition comes
+        first; in the post-activation form a ReLU follows the sum. It is False for the stem of the
+        pre-activation form, whose output the first skip carries on as it is.
+        """
+        return named(self, self._sites())
+
+    def _sites(self) -> Iterator[Site]:
+        yield Site("", self.stem, Role.STEM, relu=not self.preact)
+        for stage, blocks in enumerate(self.stages):
+            assert isinstance(blocks, nn.Sequential)
+            for index, unit in enumerate(blocks):
+                assert isinstance(unit, ResidualBlock)
+                place: dict[str, Any] = {
+                    "unit": unit,
+                    "stage": stage,
+                    "block": index,
+                    "num_blocks": len(blocks),
+                }
+                length = len(unit.convs)
+                for position, conv in enumerate(unit.convs):
+                    yield Site(
+                        "",
+                        conv,
+                        Role.BRANCH,
+                        relu=position < length - 1,
+                        position=position,
+                        branch_length=length,
+                        **place,
+                    )
+                if unit.shortcut is not None:
+                    yield Site("", unit.shortcut, Role.SHORTCUT, relu=False, **place)
+        yield Site("", self.head, Role.HEAD, relu=False)
+
+
+def _normalization(norm: Norm, channels: int) -> nn.Module:
+    return norm.activation(channels) or nn.Identity()
+
+
+def _scalar_bias(wanted: bool) -> nn.Module:
+    return ScalarBias() if wanted else nn.Identity()
+
+
+def _plan(
+    depth: int | None, stages: Sequence[int] | None, block: BlockKind | None
+) -> tuple[BlockKind, list[int]]:
+    """Return kind and number of blocks of each stage."""
+    if block not in (None, "basic", "bottleneck"):
+        raise ConfigError(f"model.block={block}: must be basic or bottleneck")
+    if stages is None:
+        if depth is None:
+            depth = 18
+        if depth not in DEPTHS:
+            known = ", ".join(map(str, DEPTHS))
+            raise ConfigError(f"model.depth={depth}: must be one of {known}, or give model.stages")
+        kind, lengths = DEPTHS[depth]
+        return block or kind, lengths
+    if depth is not None:
+        raise ConfigError(f"model.depth={depth} and model.stages={list(stages)}: give one of them")
+    if not stages:
+        raise ConfigError("model.stages=[]: must name at least one stage")
+    return block or "basic", [check_positive("model.stages", length) for length in stages]
+
+
+def _cut(key: str, values: Sequence[int] | None, default: Sequence[int], num_stages: int) -> list[int]:
+    """Return one value per stage."""
+    chosen = list(default if values is None else values)
+    if len(chosen) < num_stages:
+        raise ConfigError(f"model.{key}={chosen}: must have one value for each of the {num_stages} stages")
+    return [check_positive(f"model.{key}", value) for value in chosen[:num_stages]]

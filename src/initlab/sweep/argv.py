@@ -1,0 +1,101 @@
+"""The command line as a person types it, rewritten into the one that Hydra understands.
+
+Hydra 1.3 rejects overrides on both sides of ``-m`` and takes ``seed=0-19`` for one string. These pure
+functions put the flags behind the overrides and write integer ranges in Hydra's own grammar; whether the
+key of a range is an integer is checked later, against the configuration (:mod:`initlab.sweep.compose`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from initlab.errors import ConfigError
+
+_RANGE = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
+_OVERRIDE = re.compile(r"(?P<key>[+~]{0,2}[\w./@:$-]*[\w$])=(?P<value>.*)", re.DOTALL)
+_MULTIRUN = ("-m", "--multirun")
+_TAKE_A_VALUE = (
+    *("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn"),
+    *("--config-dir", "-cd", "--experimental-rerun"),
+)
+_INFO = ("--info", "-i")
+_COMPLETION = ("--shell-completion", "-sc")
+
+
+def rewrite(argv: Sequence[str]) -> list[str]:
+    """Return the arguments with every flag behind the overrides and every integer range expanded.
+
+    >>> rewrite(["model=wrn", "-m", "seed=0-2,7"])
+    ['model=wrn', 'seed=0,1,2,7', '-m']
+
+    Raises:
+        ConfigError: a range runs backwards, or stands there without ``-m``.
+    """
+    if any(word in _COMPLETION for word in argv):
+        return list(argv)
+    overrides, flags = _split(argv)
+    expanded = [expand(word) for word in overrides]
+    if not is_multirun(argv):
+        for before, after in zip(overrides, expanded, strict=True):
+            if before != after:
+                raise ConfigError(f"{before} is a range of runs: add -m to sweep over it")
+    return [*(_deferred(word, expanded) for word in expanded), *flags]
+
+
+def is_multirun(argv: Sequence[str]) -> bool:
+    """Whether the arguments ask for a sweep."""
+    return any(word in _MULTIRUN for word in argv)
+
+
+def expand(override: str) -> str:
+    """Write ``key=0-4,7`` as ``key=0,1,2,3,4,7`` and ``key=0-19`` as ``key=range(0,20)``; leave the rest.
+
+    Raises:
+        ConfigError: a range runs backwards.
+    """
+    match = _OVERRIDE.fullmatch(override)
+    if match is None or "-" not in match["value"] or not _RANGE.fullmatch(match["value"]):
+        return override
+    ranges = []
+    for part in match["value"].split(","):
+        first, _, last = part.partition("-")
+        ranges.append(range(int(first), int(last or first) + 1))
+        if not ranges[-1]:
+            raise ConfigError(f"{override}: the range {part} runs backwards")
+    if len(ranges) == 1:
+        return f"{match['key']}=range({ranges[0].start},{ranges[0].stop})"
+    return f"{match['key']}={','.join(str(number) for part in ranges for number in part)}"
+
+
+def _deferred(override: str, overrides: Sequence[str]) -> str:
+    """Write a value below a group that is swept as a choice of one.
+
+    Hydra holds fixed values to the group's default option before it plans a sweep, and would refuse
+    ``model.depth=3`` beside ``model=mlp,cnn`` because the default model has no depth.
+    """
+    match = _OVERRIDE.fullmatch(override)
+    if match is None or "." not in match["key"] or match["value"].startswith(("choice(", "range(", "glob(")):
+        return override
+    group = match["key"].split(".")[0]
+    swept = any(word.startswith(f"{group}=") and "," in word for word in overrides)
+    return f"{match['key']}=choice({match['value']})" if swept else override
+
+
+def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Tell overrides from flags; a flag that takes a value keeps it, and ``--info`` goes last."""
+    overrides: list[str] = []
+    flags: list[str] = []
+    info: list[str] = []
+    words = iter(argv)
+    for word in words:
+        names_info = len(info) == 1 and "=" not in word and not word.startswith("-")
+        if word in _INFO or names_info:
+            info.append(word)
+        elif word.startswith("-"):
+            flags.append(word)
+            if word in _TAKE_A_VALUE:
+                flags.extend(value for value in [next(words, None)] if value is not None)
+        else:
+            overrides.append(word)
+    return overrides, flags + info

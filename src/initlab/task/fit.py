@@ -1,0 +1,155 @@
+"""``task=fit``: train, validate after each epoch, test the best epoch."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Mapping
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import initlab  # noqa: F401  (arms the torchvision cure before lightning imports it)
+
+# isort: split
+import lightning
+import torch
+
+from initlab.data.base import Loaders
+from initlab.errors import ConfigError
+from initlab.results.metrics_csv import MetricsCsv
+from initlab.results.run_folder import RunFolder
+from initlab.task.build import build, build_init, build_model, build_source, generator
+from initlab.task.logger import build_logger, finish_logger
+from initlab.task.run import Outcome
+from initlab.training.checkpoint import Checkpoint
+from initlab.training.classifier import Classifier
+from initlab.training.divergence import Diverged, Divergence
+from initlab.training.history import History
+from initlab.training.progress_bar import ProgressBar
+
+# What Lightning says about loaders and folders that are as they are meant to be.
+_EXPECTED = (
+    "does not have many workers",
+    "Checkpoint directory .* exists",
+    "is smaller than the logging interval",
+    "GPU available but not used",
+    "Trying to infer the `batch_size`",
+)
+
+
+def fit(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
+    """Train one network and return its metrics.
+
+    Raises:
+        InitlabError: a part cannot be built, or the checkpoint to go on from is missing or another run's.
+        Refused: the init does not fit the norm or the network.
+    """
+    seed = config["seed"]
+    # Build everything that can be refused before anything is written.
+    source, init = build_source(config), build_init(config)
+    schedule = build(config["schedule"])
+    history = History(MetricsCsv(folder.metrics_path))
+    checkpoint = Checkpoint(folder.path / "checkpoints", folder.run_id, **config["callback"]["checkpoint"])
+    resume = _checkpoint_to_resume(config["ckpt_path"], checkpoint.last)
+    torch.manual_seed(seed)  # for layers that draw while they train; inits and data have their own streams
+    logger = build_logger(config, folder)
+    trainer = _trainer(config, folder, logger, [history, checkpoint])
+    device = trainer.strategy.root_device
+    loaders = source.loaders(config["batch_size"], seed=seed, device=device)
+    model = build_model(config, source)
+    init(model, generator(seed), _first_inputs(loaders) if init.needs_batch else None)
+    module = Classifier(model, _make_optimizer(config["optim"]), schedule)
+    outcome = Outcome(device=_describe(device))
+    clock = time.perf_counter()
+    exit_code = 1
+    try:
+        with warnings.catch_warnings():
+            for message in _EXPECTED:
+                warnings.filterwarnings("ignore", f".*{message}")
+            try:
+                trainer.fit(module, loaders.train, loaders.val, ckpt_path=resume, weights_only=True)
+            except Diverged as error:
+                outcome.status, outcome.error = "diverged", str(error)
+                outcome.metrics = {"diverged/epoch": error.epoch, "diverged/step": error.step}
+            outcome.samples_per_s = module.samples_seen / (time.perf_counter() - clock)
+            outcome.metrics |= history.last
+            if outcome.status == "ok":
+                if trainer.interrupted:
+                    raise KeyboardInterrupt
+                outcome.metrics |= _test_best(trainer, module, checkpoint, loaders)
+        exit_code = 0
+    finally:
+        finish_logger(logger, outcome.metrics, exit_code)
+    return outcome
+
+
+def _trainer(
+    config: Mapping[str, Any], folder: RunFolder, logger: Any, callbacks: list[lightning.Callback]
+) -> lightning.Trainer:
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    title = f"{config['model']['name']} {config['init']['name']} lr={config['lr']:g} seed={config['seed']}"
+    arguments = {key: value for key, value in config["trainer"].items() if value is not None}
+    trainer: lightning.Trainer = build(
+        arguments,
+        max_epochs=config["epochs"],
+        logger=logger,
+        # Divergence looks first: an epoch that ended in NaN leaves no row and no checkpoint.
+        callbacks=[Divergence(**config["callback"]["divergence"]), *callbacks, ProgressBar(title)],
+        default_root_dir=str(folder.path),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=1_000_000_000,  # metrics are per epoch
+        use_distributed_sampler=False,
+    )
+    return trainer
+
+
+def _make_optimizer(node: Mapping[str, Any]) -> Any:
+    module, _, name = node["_target_"].rpartition(".")
+    arguments = {key: value for key, value in node.items() if key not in ("_target_", "name")}
+    return partial(getattr(import_module(module), name), **arguments)
+
+
+def _first_inputs(loaders: Loaders) -> torch.Tensor:
+    """Return the first training minibatch of the run, augmented as it will be trained on."""
+    loaders.train.set_epoch(0)
+    inputs, _ = next(iter(loaders.train))
+    return inputs.cpu()
+
+
+def _checkpoint_to_resume(ckpt_path: str | None, last: Path) -> Path | None:
+    """Return the checkpoint to go on from.
+
+    Raises:
+        ConfigError: the file asked for does not exist.
+    """
+    if ckpt_path is None:
+        return None
+    if ckpt_path == "auto":
+        return last if last.exists() else None
+    path = last if ckpt_path == "last" else Path(ckpt_path)
+    if not path.exists():
+        raise ConfigError(f"ckpt_path={ckpt_path}: there is no {path}")
+    return path
+
+
+def _test_best(
+    trainer: lightning.Trainer, module: Classifier, checkpoint: Checkpoint, loaders: Loaders
+) -> dict[str, float | int | None]:
+    """Test the weights of the best epoch, then put the last ones back."""
+    metrics: dict[str, float | int | None] = {}
+    if checkpoint.best_epoch >= 0:
+        module.model.load_state_dict(torch.load(checkpoint.best, weights_only=True))
+        metrics = {"best/val_acc": checkpoint.best_acc, "best/epoch": checkpoint.best_epoch}
+    (tested,) = trainer.test(module, loaders.test, verbose=False)
+    return metrics | {key: float(value) for key, value in tested.items()}
+
+
+def _describe(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -1,0 +1,102 @@
+"""One run from its configuration to its ``result.json``, whatever happens on the way."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import import_module
+from typing import Any, Literal
+
+from initlab.configs_dir import configs_dir
+from initlab.errors import InitlabError, Refused
+from initlab.results.environment import git_state, versions
+from initlab.results.identity import run_id
+from initlab.results.record import RunResult
+from initlab.results.run_folder import RunFolder
+
+Status = Literal["ok", "diverged", "crashed", "killed", "refused"]
+
+
+@dataclass
+class Outcome:
+    """What a task returns."""
+
+    status: Literal["ok", "diverged"] = "ok"
+    metrics: dict[str, float | int | None] = field(default_factory=dict)
+    device: str = "cpu"
+    samples_per_s: float | None = None
+    error: str | None = None
+
+
+def run_task(config: Mapping[str, Any]) -> RunResult:
+    """Carry out one run and record it under ``<output_dir>/runs/<run id>``.
+
+    A network that its init refuses, a loss that is not finite and a crash are results with a status of
+    their own; a crash leaves its traceback in ``error.txt``.
+
+    Raises:
+        InitlabError: the configuration, the data or the output folder is at fault; nothing is recorded.
+        KeyboardInterrupt: after the run was recorded as killed.
+    """
+    identity = run_id(config)
+    folder = RunFolder(config["paths"]["output_dir"], identity)
+    folder.create()
+    folder.write_config(config)
+    started, clock = datetime.now(UTC), time.perf_counter()
+    interrupt: BaseException | None = None
+    status: Status
+    try:
+        outcome = _task(config)(config, folder)
+        status = outcome.status
+    except Refused as refusal:
+        outcome, status = Outcome(error=str(refusal)), "refused"
+    except InitlabError:
+        raise
+    except KeyboardInterrupt as error:
+        outcome, status, interrupt = Outcome(error="interrupted"), "killed", error
+    except Exception as error:
+        folder.write_error(traceback.format_exc())
+        outcome = Outcome(error=f"{type(error).__name__}: {error}".splitlines()[0])
+        status = "crashed"
+    result = RunResult(
+        run_id=identity,
+        status=status,
+        config=dict(config),
+        seed=config["seed"],
+        metrics=outcome.metrics,
+        versions=versions(),
+        git=git_state(configs_dir().parent),
+        device=outcome.device,
+        wall_s=time.perf_counter() - clock,
+        samples_per_s=outcome.samples_per_s,
+        peak_memory_bytes=_peak_memory(),
+        error=outcome.error,
+        started=started.isoformat(timespec="seconds"),
+    )
+    folder.write_result(result)
+    if interrupt is not None:
+        raise interrupt
+    return result
+
+
+def _task(config: Mapping[str, Any]) -> Any:
+    module, _, name = config["task"]["_target_"].rpartition(".")
+    return getattr(import_module(module), name)
+
+
+def _peak_memory() -> int | None:
+    """Return the most memory held so far: of the GPU where one is used, else of this process, in bytes."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return int(torch.cuda.max_memory_allocated())
+    if os.name != "posix":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

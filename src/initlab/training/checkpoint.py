@@ -1,0 +1,72 @@
+"""Checkpoints: where to go on, and the weights of the best epoch."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from torch import nn
+
+from initlab.errors import ConfigError
+
+
+class Checkpoint(lightning.Callback):
+    """Write ``last.ckpt`` (everything) and ``best.ckpt`` (weights of the best validation accuracy).
+
+    Both hold plain containers and tensors and load with ``weights_only=True``. Each is written beside its
+    name and then renamed, so that a run killed while writing leaves the older file whole.
+
+    Args:
+        folder: where the files go.
+        run_id: written into ``last.ckpt``, so that no other configuration goes on from it.
+        every_n_epochs: how often ``last.ckpt`` is written.
+    """
+
+    def __init__(self, folder: Path, run_id: str, every_n_epochs: int = 1) -> None:
+        self.folder = folder
+        self.run_id = run_id
+        self.every_n_epochs = every_n_epochs
+        self.best_acc = -1.0
+        self.best_epoch = -1
+
+    @property
+    def last(self) -> Path:
+        """The file to go on from."""
+        return self.folder / "last.ckpt"
+
+    @property
+    def best(self) -> Path:
+        """The weights of the best epoch."""
+        return self.folder / "best.ckpt"
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run must know: the run and its best epoch so far."""
+        return {"run_id": self.run_id, "best_acc": self.best_acc, "best_epoch": self.best_epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the best epoch of the run that is resumed.
+
+        Raises:
+            ConfigError: the checkpoint is another run's.
+        """
+        if state_dict["run_id"] != self.run_id:
+            raise ConfigError(f"the checkpoint is of run {state_dict['run_id']}, this is run {self.run_id}")
+        self.best_acc, self.best_epoch = state_dict["best_acc"], state_dict["best_epoch"]
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Write the files of the epoch."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        accuracy = float(trainer.callback_metrics.get("val/acc", float("nan")))
+        if accuracy > self.best_acc:
+            self.best_acc, self.best_epoch = accuracy, trainer.current_epoch
+            temporary = self.best.with_suffix(".tmp")
+            assert isinstance(pl_module.model, nn.Module)
+            torch.save(pl_module.model.state_dict(), temporary)
+            os.replace(temporary, self.best)
+        if (trainer.current_epoch + 1) % self.every_n_epochs == 0:
+            temporary = self.last.with_suffix(".tmp")
+            trainer.save_checkpoint(temporary)
+            os.replace(temporary, self.last)

@@ -1,0 +1,107 @@
+"""A network, its loss and its optimizer, as Lightning trains them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from initlab.schedule.base import Schedule
+
+MakeOptimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+
+
+class Sums:
+    """Running sums of loss (nats) and hits, kept as tensors so that a step never waits for the device."""
+
+    def __init__(self) -> None:
+        self.loss: Tensor | float = 0.0
+        self.hits: Tensor | int = 0
+        self.count = 0
+
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Add one batch, given its mean loss, its logits ``(N, K)`` and its labels ``(N,)``."""
+        self.loss = self.loss + loss.detach() * len(labels)
+        self.hits = self.hits + (logits.detach().argmax(1) == labels).sum()
+        self.count += len(labels)
+
+    def means(self, stage: str) -> dict[str, float]:
+        """Return mean loss and accuracy (a fraction) under the stage's name."""
+        return {f"{stage}/loss": float(self.loss) / self.count, f"{stage}/acc": float(self.hits) / self.count}
+
+
+class Classifier(lightning.LightningModule):
+    """Cross-entropy training of one network.
+
+    Args:
+        model: maps inputs to logits; initialized already.
+        make_optimizer: makes the optimizer from the parameters; its ``lr`` is the base learning rate.
+        schedule: gives the learning rate of each step.
+    """
+
+    def __init__(self, model: nn.Module, make_optimizer: MakeOptimizer, schedule: Schedule) -> None:
+        super().__init__()
+        self.model = model
+        self.make_optimizer = make_optimizer
+        self.schedule = schedule
+        self.sums = Sums()
+        self.samples_seen = 0
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Make the optimizer, and remember each group's base rate."""
+        optimizer = self.make_optimizer(self.model.parameters())
+        for group in optimizer.param_groups:
+            group["base_lr"] = group["lr"]
+        return optimizer
+
+    def on_train_epoch_start(self) -> None:
+        """Start the sums, and choose the epoch's order and augmentation."""
+        self.sums = Sums()
+        batches: Any = self.trainer.train_dataloader
+        batches.set_epoch(self.current_epoch)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Set the learning rate of the step."""
+        num_batches = int(self.trainer.num_training_batches)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = self.schedule.lr(group["base_lr"], self.current_epoch, batch_idx, num_batches)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Return the mean cross-entropy (nats) of a batch."""
+        inputs, labels = batch
+        logits = self.model(inputs)
+        loss = F.cross_entropy(logits, labels)
+        self.sums.add(loss, logits, labels)
+        self.samples_seen += len(labels)
+        return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Log the epoch's training loss and accuracy, taken while it trained, and the last learning rate."""
+        lr = self.trainer.optimizers[0].param_groups[0]["lr"]
+        self.log_dict({**self.sums.means("train"), "lr": lr})
+
+    def on_validation_epoch_start(self) -> None:
+        """Start the sums of an evaluation; the training sums are set aside."""
+        self.evaluation = Sums()
+
+    on_test_epoch_start = on_validation_epoch_start
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Add one batch to the sums."""
+        inputs, labels = batch
+        logits = self.model(inputs)
+        self.evaluation.add(F.cross_entropy(logits, labels), logits, labels)
+
+    test_step = validation_step
+
+    def on_validation_epoch_end(self) -> None:
+        """Log validation loss and accuracy."""
+        self.log_dict(self.evaluation.means("val"))
+
+    def on_test_epoch_end(self) -> None:
+        """Log test loss and accuracy."""
+        self.log_dict(self.evaluation.means("test"))

@@ -1,0 +1,56 @@
+"""Divergence is a result: a run whose loss is not finite stops and is recorded as diverged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor
+
+
+class Diverged(Exception):
+    """The training loss became NaN or infinite."""
+
+    def __init__(self, epoch: int, step: int) -> None:
+        super().__init__(f"the loss was not finite at step {step} (epoch {epoch})")
+        self.epoch, self.step = epoch, step
+
+
+class Divergence(lightning.Callback):
+    """Raise :class:`Diverged` at the first step whose loss is not finite.
+
+    Args:
+        every_n_steps: how often to look. Looking waits for the device, so on a GPU a larger number is
+            faster; the step recorded is exact either way.
+    """
+
+    def __init__(self, every_n_steps: int = 1) -> None:
+        self.every_n_steps = every_n_steps
+        self._losses: list[Tensor] = []
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Keep the loss; look at those kept when it is time."""
+        self._losses.append(outputs["loss"].detach())
+        if len(self._losses) >= self.every_n_steps:
+            self._look(trainer)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Look at what is left, so that no epoch ends, and no checkpoint is written, unseen."""
+        self._look(trainer)
+
+    def _look(self, trainer: lightning.Trainer) -> None:
+        if not self._losses:
+            return
+        bad = (~torch.isfinite(torch.stack(self._losses))).nonzero().flatten().tolist()
+        first_step = trainer.global_step - len(self._losses)
+        self._losses = []
+        if bad:
+            raise Diverged(trainer.current_epoch, first_step + bad[0])

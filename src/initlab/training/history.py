@@ -1,0 +1,36 @@
+"""The epochs of a run, as rows of ``metrics.csv``."""
+
+from __future__ import annotations
+
+import time
+
+import lightning
+
+from initlab.results.metrics_csv import MetricsCsv
+
+
+class History(lightning.Callback):
+    """Append one row per epoch: epoch, step, lr, train and val loss and accuracy, seconds of training.
+
+    A run that is resumed drops the rows of epochs that it trains again.
+    """
+
+    def __init__(self, table: MetricsCsv) -> None:
+        self.table = table
+        self.last: dict[str, float] = {}
+        self._started = 0.0
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Drop the rows of epochs still to come."""
+        self.table.truncate(trainer.current_epoch)
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Start the clock."""
+        self._started = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Write the row."""
+        self.last = {key: float(value) for key, value in trainer.callback_metrics.items()}
+        seconds = time.perf_counter() - self._started
+        row = {"epoch": trainer.current_epoch, "step": trainer.global_step, **self.last}
+        self.table.append(row | {"seconds": round(seconds, 4)})

@@ -1,0 +1,159 @@
+"""What every init promises, checked over the files of ``configs/init`` on every network with every norm."""
+
+from functools import cache
+
+import components
+import pytest
+import torch
+from torch import nn
+
+from initlab.errors import ConfigError, Refused
+from initlab.init import Init, initialize
+
+INITS = components.names("init")
+MODELS = components.names("model")
+NORMS = components.names("norm")
+
+# Foreign modules may hold parameters that cannot be reset; the init warns and leaves them.
+pytestmark = pytest.mark.filterwarnings("ignore:no init sets")
+
+
+def test_the_config_files_are_found():
+    assert {"proposed", "pytorch", "he", "orthogonal", "hanin", "data_dependent"} <= set(INITS)
+    assert MODELS
+    assert NORMS
+
+
+@cache
+def model_of(name: str, norm: str, dtype: torch.dtype) -> nn.Module | None:
+    model = components.small_model(name, norm)
+    return None if model is None else model.to(dtype)
+
+
+def fill_with_nan_(model: nn.Module) -> None:
+    """Forget every parameter and running statistic that an init can be asked to set."""
+    with torch.no_grad():
+        for module in model.modules():
+            foreign = not type(module).__module__.startswith(("initlab.", "torch.nn.utils.parametrize"))
+            if foreign and not callable(getattr(module, "reset_parameters", None)):
+                continue
+            for tensor in [*module.parameters(recurse=False), *module.buffers(recurse=False)]:
+                if tensor.is_floating_point():
+                    tensor.fill_(float("nan"))
+
+
+def state_after(model: nn.Module, init: Init, name: str, seed: int) -> dict[str, torch.Tensor] | None:
+    """What ``init`` leaves in ``model``, starting from NaN; None where it refuses."""
+    fill_with_nan_(model)
+    inputs, labels = components.small_batch(name)
+    inputs = inputs.to(next(model.parameters()).dtype)
+    try:
+        initialize(model, init, torch.Generator().manual_seed(seed), batch=(inputs, labels))
+    except (Refused, ConfigError) as refusal:
+        assert "\n" not in str(refusal), "a refusal is one line"
+        return None
+    return {key: tensor.clone() for key, tensor in model.state_dict().items()}
+
+
+def cases(init: str, dtype: torch.dtype = torch.float32):
+    """The networks that an init fits, as (network's name, network, state after seed 0)."""
+    strategy = components.build("init", init)
+    for name in MODELS:
+        for norm in NORMS:
+            model = model_of(name, norm, dtype)
+            state = None if model is None else state_after(model, strategy, name, seed=0)
+            if state is not None:
+                yield name, norm, model, state
+
+
+@pytest.mark.parametrize("init", INITS)
+def test_fits_some_network(init):
+    assert next(cases(init), None) is not None
+
+
+@pytest.mark.parametrize("init", INITS)
+def test_sets_every_parameter_and_running_statistic(init):
+    for name, norm, _, state in cases(init):
+        unset = [k for k, t in state.items() if t.is_floating_point() and not bool(torch.isfinite(t).all())]
+        assert not unset, f"init={init} on model={name} norm={norm}"
+
+
+@pytest.mark.parametrize("init", INITS)
+def test_draws_from_its_generator_and_from_nothing_else(init):
+    strategy = components.build("init", init)
+    for name, norm, model, state in cases(init):
+        where = f"init={init} on model={name} norm={norm}"
+        torch.manual_seed(1)
+        before = torch.get_rng_state()
+        again = state_after(model, strategy, name, seed=0)
+        assert torch.equal(torch.get_rng_state(), before), where
+        assert again is not None
+        assert all(torch.equal(state[key], again[key]) for key in state), where
+        other = state_after(model, strategy, name, seed=1)
+        assert other is not None
+        assert any(not torch.equal(state[key], other[key]) for key in state), where
+
+
+@pytest.mark.parametrize("init", INITS)
+def test_a_seed_gives_the_same_weights_in_both_precisions(init):
+    strategy = components.build("init", init)
+    for name, norm, _, exact in cases(init, torch.float64):
+        model = model_of(name, norm, torch.float32)
+        assert model is not None
+        rounded = state_after(model, strategy, name, seed=0)
+        assert rounded is not None
+        for key, tensor in exact.items():
+            if tensor.is_floating_point():
+                message = f"init={init} on model={name} norm={norm}: {key}"
+                torch.testing.assert_close(rounded[key].double(), tensor, rtol=1e-4, atol=1e-4, msg=message)
+
+
+def num_hooks(model: nn.Module) -> int:
+    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())
+
+
+@pytest.mark.parametrize("init", INITS)
+def test_leaves_the_mode_and_the_hooks_as_they_were(init):
+    for name, norm, model, _ in cases(init):
+        fresh = components.small_model(name, norm)
+        assert fresh is not None
+        assert num_hooks(model) == num_hooks(fresh), f"init={init} on model={name} norm={norm}"
+        modes = [module.training for module in model.modules()]
+        assert modes == [module.training for module in fresh.modules()], f"init={init} on model={name}"
+
+
+@pytest.mark.parametrize("init", [name for name in INITS if components.target("init", name).needs_batch])
+def test_refuses_to_work_without_the_batch_that_it_needs(init):
+    _, _, model, _ = next(cases(init))
+    with pytest.raises(Refused, match="needs a batch"):
+        initialize(model, components.build("init", init), torch.Generator())
+
+
+@pytest.mark.parametrize("init", INITS)
+def test_refuses_a_network_without_gains_if_it_sets_gains(init):
+    strategy = components.build("init", init)
+    plain = components.small_model("mlp", "none")
+    assert plain is not None
+    refused = state_after(plain, strategy, "mlp", seed=0) is None
+    assert refused or not strategy.needs_weight_norm
+
+
+def test_a_network_without_layers_is_refused():
+    with pytest.raises(Refused, match="no Linear or Conv layer"):
+        initialize(nn.ReLU(), "he", torch.Generator())
+
+
+def test_an_unknown_name_is_refused():
+    with pytest.raises(ConfigError, match="no init named 'hee'"):
+        initialize(nn.Linear(1, 1), "hee", torch.Generator())
+
+
+def test_what_an_init_cannot_reset_is_warned_about():
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(2, 2)
+            self.scale = nn.Parameter(torch.ones(()))
+
+    with pytest.warns(UserWarning, match="no init sets Scaled.scale"):
+        initialize(Scaled(), "he", torch.Generator())

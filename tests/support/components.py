@@ -1,0 +1,112 @@
+"""Find the components of a config group through their YAML files, and build small ones without Hydra."""
+
+from __future__ import annotations
+
+import inspect
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+from torch import nn
+
+from initlab.errors import ConfigError, Refused
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = ROOT / "configs"
+NUM_CLASSES = 3
+
+# Options that make a network small enough to be built hundreds of times; see `smaller` for all others.
+SMALL: dict[str, dict[str, Any]] = {
+    "mlp": {"depth": 2, "width": 8},
+    "cnn": {"depth": 3, "width": 8},
+    "wrn": {"num_blocks": 1},
+    "resnet_cifar": {"depth": 8},
+    "lenet_strided": {"widen_factor": 0.5, "layer_scales": True},
+    "alexnet_strided": {"widen_factor": 0.05, "layer_scales": True},
+}
+# Tried in turn, for whatever option of that name a network has.
+FALLBACK = {"depth": 2, "num_blocks": 1, "width": 16, "widen_factor": 1, "base_width": 16, "hidden": 16}
+SHAPES = [(3, 8, 8), (3, 32, 32), (3, 64, 64), (4, 84, 84), (20,)]
+
+
+def names(group: str) -> list[str]:
+    """The options of a config group."""
+    return sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
+
+
+def config(group: str, name: str) -> dict[str, Any]:
+    """The values of one option; interpolations stay as they are written."""
+    values = OmegaConf.to_container(OmegaConf.load(CONFIGS / group / f"{name}.yaml"), resolve=False)
+    assert isinstance(values, dict)
+    return values
+
+
+def target(group: str, name: str) -> type:
+    """The class that one option names."""
+    module, _, attribute = config(group, name)["_target_"].rpartition(".")
+    return getattr(import_module(module), attribute)
+
+
+def build(group: str, name: str, **options: Any) -> Any:
+    """Build one option with some of its values replaced."""
+    values = {key: value for key, value in config(group, name).items() if key not in ("_target_", "defaults")}
+    return target(group, name)(**{**values, **options})
+
+
+def build_model(name: str, norm: str, small: dict[str, Any], shape: tuple[int, ...]) -> nn.Module:
+    """Build one network for inputs of that shape."""
+    norm_ = build("norm", norm)
+    return build("model", name, **small, input_shape=shape, num_classes=NUM_CLASSES, norm=norm_)
+
+
+def smaller(name: str) -> list[dict[str, Any]]:
+    """Options to try, smallest first; the last try is the YAML file's own size."""
+    if name in SMALL:
+        return [SMALL[name]]
+    values = config("model", name)
+    shrunk = {
+        key: [small] * len(values[key]) if isinstance(values[key], list) else small
+        for key, small in FALLBACK.items()
+        if isinstance(values.get(key), (int, list))
+    }
+    parameters = inspect.signature(target("model", name)).parameters
+    no_depth = {key: value for key, value in shrunk.items() if key != "depth"}
+    return [{k: v for k, v in options.items() if k in parameters} for options in (shrunk, no_depth, {})]
+
+
+@cache
+def fitting_size(name: str) -> tuple[dict[str, Any], tuple[int, ...]]:
+    """The small options and the input shape with which a network builds and runs, with some norm."""
+    problems = []
+    for small in smaller(name):
+        for shape in SHAPES:
+            for norm in names("norm"):
+                try:
+                    model = build_model(name, norm, small, shape).eval()
+                    with torch.no_grad():
+                        model(torch.zeros(2, *shape))
+                except (ConfigError, Refused, RuntimeError, ValueError) as problem:
+                    problems.append(f"{small} {shape} {norm}: {problem}")
+                else:
+                    return small, shape
+    raise AssertionError(f"no small size of model={name} runs:\n" + "\n".join(problems))
+
+
+def small_model(name: str, norm: str) -> nn.Module | None:
+    """A small network with that norm, or None where the two do not fit."""
+    small, shape = fitting_size(name)
+    try:
+        return build_model(name, norm, small, shape)
+    except (ConfigError, Refused) as refusal:
+        assert "\n" not in str(refusal), "a refusal is one line"
+        return None
+
+
+def small_batch(name: str, size: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inputs and labels for the small network of that name."""
+    rng = torch.Generator().manual_seed(0)
+    inputs = torch.randn(size, *fitting_size(name)[1], generator=rng)
+    return inputs, torch.arange(size) % NUM_CLASSES
