@@ -24,8 +24,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "cnn": {"depth": 3, "width": 8},
     "wrn": {"num_blocks": 1},
     "resnet_cifar": {"depth": 8},
-    "resnet_b": {"stages": [1, 1], "widths": [8, 16]},
-    "resnet_c": {"stages": [1, 1], "widths": [8, 16]},
+    "resnet_b": {"stages": [1, 2], "widths": [8, 16]},
+    "resnet_c": {"stages": [1, 2], "widths": [8, 16]},
     "lenet_strided": {"widen_factor": 0.5, "layer_scales": True},
     "alexnet_strided": {"widen_factor": 0.05, "layer_scales": True},
 }
