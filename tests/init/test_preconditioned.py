@@ -4,7 +4,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from gr_scaling import (
+    Block,
+    ResidualChain,
+    actual_gr,
+    conv,
+    gr_scalings,
+    kernels_5_3_1_3,
+    linear_chain,
+    mean_relative,
+)
 from initlab.errors import ConfigError, Refused
+from initlab.init.geometric import Geometric
 from initlab.init.preconditioned import (
     Preconditioned,
     balanced_input_moment,
@@ -12,9 +23,13 @@ from initlab.init.preconditioned import (
     layer_alphas,
     residual_betas,
 )
+from initlab.model.alexnet_strided import AlexnetStrided
+from initlab.model.chain import Chain
+from initlab.model.lenet_strided import LenetStrided
 from initlab.model.mlp import Mlp
 from initlab.norm.none import NoNorm
-from initlab.site import Role, Site
+from initlab.norm.scaled import scale_of
+from initlab.site import Role, Site, sites_of
 
 SCALES = st.lists(st.floats(0.01, 100), min_size=1, max_size=8)
 
@@ -137,3 +152,127 @@ def test_an_empty_input_is_refused(rng):
 def test_unknown_choices_are_refused(options):
     with pytest.raises(ConfigError, match="must be"):
         Preconditioned(**options)
+
+
+# Multipliers: the function stays, the GR scaling moves by alpha^4.
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (Mlp(2, (32, 16), (12,), 5, NoNorm(), layer_scales=True), (8, 12)),
+        (LenetStrided("circular", 1.0, True, (3, 16, 16), 10, NoNorm()), (4, 3, 16, 16)),
+        (AlexnetStrided("circular", 0.1, True, (3, 16, 16), 10, NoNorm()), (4, 3, 16, 16)),
+        (linear_chain((1.0, 0.5), 16), (8, 16)),
+    ],
+)
+@pytest.mark.parametrize("options", [{"output_std": None}, {}, {"input_moment": "balanced"}])
+def test_preconditioning_leaves_the_function_alone(model, shape, dtype, options, rng):
+    if isinstance(model, ResidualChain) and options != {"output_std": None}:
+        pytest.skip("this chain has no scales of input and output")
+    model, inputs = model.to(dtype), torch.randn(shape, generator=rng, dtype=dtype)
+    outputs = []
+    plain = Geometric(output_std=None if "output_std" in options else 0.05)
+    for init in (plain, Preconditioned(**options)):
+        init(model, torch.Generator().manual_seed(1), inputs)
+        outputs.append(model(inputs).detach())
+    error = (outputs[1] - outputs[0]).norm() / outputs[0].norm()
+    assert float(error) < (1e-6 if dtype == torch.float32 else 1e-13)
+
+
+@pytest.mark.parametrize("model", [kernels_5_3_1_3(), linear_chain((1.0, 0.8, 0.5), 16)])
+@pytest.mark.parametrize("measure", [gr_scalings, actual_gr])
+def test_the_gr_scaling_of_a_layer_moves_by_alpha_to_the_fourth(model, measure, rng):
+    shape = (4, 8, 8, 8) if isinstance(model, Chain) else (4, 16)
+    inputs = torch.randn(shape, generator=rng, dtype=torch.float64)
+    found = []
+    for init in (Geometric(), Preconditioned(output_std=None)):
+        init(model, torch.Generator().manual_seed(1), inputs)
+        measured = measure(model, inputs, torch.Generator().manual_seed(2))
+        found.append(measured if measured.dim() == 1 else measured[0])
+    alphas = torch.stack([scale_of(model, site).scale for site in sites_of(model)])
+    assert float(alphas.std()) > 0.05
+    torch.testing.assert_close(found[1] - found[0], 4 * alphas.log(), rtol=0, atol=1e-9)
+
+
+def test_kernel_sizes_are_balanced_by_alpha_and_not_without():  # C.3
+    model, shape = kernels_5_3_1_3(), (16, 8, 8, 8)
+    # Relative to the last convolution, a layer without alpha is off by its k^2 / 9. Four standard errors.
+    plain = mean_relative(model, Geometric(), shape, gr_scalings, 16, relative_to=3)[0]
+    assert plain.tolist() == pytest.approx([25 / 9, 1, 1 / 9, 1, 1 / 9], rel=0.25)
+    balanced = mean_relative(model, Preconditioned(), shape, gr_scalings, 16, relative_to=3)[0]
+    assert balanced.tolist() == pytest.approx([1.0] * 5, rel=0.25)
+
+
+def test_the_kernels_of_lenet_are_balanced_by_alpha_and_not_without():  # C.3
+    model = LenetStrided("circular", 1.0, True, (3, 32, 32), 10, NoNorm()).double()
+    shape = (8, 3, 32, 32)  # 24 seeds: standard error 0.1, mostly from the random loss
+    plain = mean_relative(model, Geometric(), shape, gr_scalings, 24, relative_to=4)[0]
+    assert plain.tolist() == pytest.approx([25, 25, 1, 1, 1], rel=0.3)
+    balanced = mean_relative(model, Preconditioned(), shape, gr_scalings, 24, relative_to=4)[0]
+    assert balanced.tolist() == pytest.approx([1.0] * 5, rel=0.3)
+
+
+# Residual blocks, App. E, held to the second moment of true Hessian products.
+
+
+def test_the_corrected_beta_balances_residual_blocks_and_the_papers_does_not():
+    scales, seeds = (1.0, 0.8, 0.5, 0.3, 0.6), 32
+    model, found = linear_chain(scales), {}
+    corrected = Preconditioned(c=1.0, output_std=None)
+    found["corrected"] = mean_relative(model, corrected, (16, 48), actual_gr, seeds, relative_to=1)
+    alphas = {"corrected": torch.stack([scale_of(model, site).scale for site in model.sites()])}
+    for form in ("none", "paper"):  # the same draws: only the multipliers differ
+        Preconditioned(c=1.0, output_std=None, beta=form)(model, torch.Generator().manual_seed(0))
+        alphas[form] = torch.stack([scale_of(model, site).scale for site in model.sites()])
+        change = (alphas[form] / alphas["corrected"]) ** 4
+        found[form] = found["corrected"] * change / change[1]
+    # The standard error of a layer over 32 seeds is 0.05.
+    assert found["corrected"].tolist() == pytest.approx([1.0] * 7, rel=0.2)
+    blocks = {form: values[1:6].tolist() for form, values in found.items()}
+    assert blocks["none"] == pytest.approx([1, 0.61, 0.16, 0.027, 0.28], rel=0.2)
+    assert blocks["paper"] == pytest.approx([1, 0.91, 0.41, 0.092, 0.61], rel=0.2)
+    assert min(blocks["paper"]) < 0.15  # the control
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5, 0.2])
+def test_the_first_layer_and_the_head_balance_the_blocks(scale):  # App. E.1
+    blocks = [Block([conv(16, 16, 3)], scale)]
+    model = ResidualChain(conv(8, 16, 5), blocks, nn.Linear(16 * 64, 10)).double()
+    init = Preconditioned(c=1.0, output_std=None)
+    found = mean_relative(model, init, (16, 8, 8, 8), actual_gr, 8, relative_to=1)
+    assert found.tolist() == pytest.approx([1.0] * 3, rel=0.15)
+    share = scale**2 / (1 + scale**2)
+    alphas = [float(scale_of(model, site).scale) for site in model.sites()]
+    # The paper writes alpha of the first layer relative to the block's: (k1 / k0) s^2 / (1 + s^2).
+    assert alphas[0] ** 2 / alphas[1] ** 2 == pytest.approx(3 / 5 * share)
+    assert alphas[2] ** 2 / alphas[1] ** 2 == pytest.approx(3 * share)
+
+
+def test_skip_scales_and_projections_are_balanced_too():
+    def linear():
+        return nn.Linear(48, 48)
+
+    blocks = [Block([linear()], 1.0, 0.5), Block([linear()], 0.3, 0.9, linear()), Block([linear()], 0.3, 0.9)]
+    model = ResidualChain(linear(), blocks, linear()).double()
+    shape, found = (24, 48), {}
+    for beta in ("corrected", "none"):
+        init = Preconditioned(c=1.0, output_std=None, beta=beta)
+        found[beta] = mean_relative(model, init, shape, actual_gr, 12, relative_to=1)
+    assert found["corrected"].tolist() == pytest.approx([1.0] * 6, rel=0.25)
+    assert float(found["none"].min()) < 0.03  # the control
+
+
+def test_the_balanced_input_gives_weights_and_biases_of_the_first_layer_one_gr_scaling():  # Sec. 6.3
+    model, shape = kernels_5_3_1_3(), (48, 8, 8, 8)
+
+    def first(input_moment):
+        generator = torch.Generator().manual_seed(0)
+        inputs = 3 * torch.randn(shape, generator=generator, dtype=torch.float64) + 1
+        Preconditioned(input_moment=input_moment)(model, generator, inputs)
+        weights, biases = gr_scalings(model, inputs, generator)
+        return float((weights - biases).exp()[0])
+
+    assert first("balanced") == pytest.approx(1, rel=1e-9)
+    assert first("paper") == pytest.approx(1 / 25, rel=1e-9)  # alpha^4 of the 5x5 layer

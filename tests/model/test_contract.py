@@ -2,11 +2,11 @@
 
 from collections import defaultdict
 
-import components
 import pytest
 import torch
 from torch import nn
 
+import components
 from initlab.norm.base import is_weight_normalized
 from initlab.site import LAYERS, Role, sites_of
 

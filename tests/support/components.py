@@ -103,8 +103,14 @@ def small_model(name: str, norm: str) -> nn.Module | None:
     try:
         return build_model(name, norm, small, shape)
     except (ConfigError, Refused) as refusal:
-        assert "\n" not in str(refusal), "a refusal is one line"
+        check_one_line(refusal)
         return None
+
+
+def check_one_line(refusal: Exception) -> None:
+    """A refusal is one sentence, which a person reads without its traceback."""
+    assert str(refusal)
+    assert "\n" not in str(refusal)
 
 
 def small_batch(name: str, size: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
