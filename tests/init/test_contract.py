@@ -24,9 +24,15 @@ def test_the_config_files_are_found():
     assert NORMS
 
 
+def options_for(init: str) -> tuple[tuple[str, object], ...]:
+    return tuple(components.NEEDED.get(init, {}).items())
+
+
 @cache
-def model_of(name: str, norm: str, dtype: torch.dtype) -> nn.Module | None:
-    model = components.small_model(name, norm)
+def model_of(
+    name: str, norm: str, dtype: torch.dtype, options: tuple[tuple[str, object], ...]
+) -> nn.Module | None:
+    model = components.small_model(name, norm, **dict(options))
     return None if model is None else model.to(dtype)
 
 
@@ -60,7 +66,7 @@ def cases(init: str, dtype: torch.dtype = torch.float32):
     strategy = components.build("init", init)
     for name in MODELS:
         for norm in NORMS:
-            model = model_of(name, norm, dtype)
+            model = model_of(name, norm, dtype, options_for(init))
             state = None if model is None else state_after(model, strategy, name, seed=0)
             if state is not None:
                 yield name, norm, model, state
@@ -98,7 +104,7 @@ def test_draws_from_its_generator_and_from_nothing_else(init):
 def test_a_seed_gives_the_same_weights_in_both_precisions(init):
     strategy = components.build("init", init)
     for name, norm, _, exact in cases(init, torch.float64):
-        model = model_of(name, norm, torch.float32)
+        model = model_of(name, norm, torch.float32, options_for(init))
         assert model is not None
         rounded = state_after(model, strategy, name, seed=0)
         assert rounded is not None
@@ -115,7 +121,7 @@ def num_hooks(model: nn.Module) -> int:
 @pytest.mark.parametrize("init", INITS)
 def test_leaves_the_mode_and_the_hooks_as_they_were(init):
     for name, norm, model, _ in cases(init):
-        fresh = components.small_model(name, norm)
+        fresh = components.small_model(name, norm, **components.NEEDED.get(init, {}))
         assert fresh is not None
         assert num_hooks(model) == num_hooks(fresh), f"init={init} on model={name} norm={norm}"
         modes = [module.training for module in model.modules()]

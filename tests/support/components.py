@@ -28,6 +28,14 @@ SMALL: dict[str, dict[str, Any]] = {
     "resnet_c": {"stages": [1, 2], "widths": [8, 16]},
     "lenet_strided": {"widen_factor": 0.5, "layer_scales": True},
     "alexnet_strided": {"widen_factor": 0.05, "layer_scales": True},
+    "timm": {"architecture": "test_resnet"},
+}
+# Options of a network without which these inits refuse it.
+NEEDED: dict[str, dict[str, Any]] = {
+    "fixup": {"scalar_biases": True},
+    "nf_resnet": {"residual_scale": 0.2, "scale_branch_input": True},
+    "normal_resnet": {"residual_scale": 0.5**0.5, "skip_scale": 0.5**0.5},
+    "preconditioned": {"layer_scales": True},
 }
 # Tried in turn, for whatever option of that name a network has.
 FALLBACK = {"depth": 2, "num_blocks": 1, "width": 16, "widen_factor": 1, "base_width": 16, "hidden": 16}
@@ -97,11 +105,13 @@ def fitting_size(name: str) -> tuple[dict[str, Any], tuple[int, ...]]:
     raise AssertionError(f"no small size of model={name} runs:\n" + "\n".join(problems))
 
 
-def small_model(name: str, norm: str) -> nn.Module | None:
-    """A small network with that norm, or None where the two do not fit."""
+def small_model(name: str, norm: str, **options: Any) -> nn.Module | None:
+    """A small network with that norm, or None where they do not fit or the network lacks an option."""
     small, shape = fitting_size(name)
+    if not set(options) <= set(config("model", name)):
+        return None
     try:
-        return build_model(name, norm, small, shape)
+        return build_model(name, norm, {**small, **options}, shape)
     except (ConfigError, Refused) as refusal:
         check_one_line(refusal)
         return None

@@ -55,7 +55,7 @@ class Cifar10(ImageSource):
     def read(self) -> tuple[Examples, Examples]:
         """Read both parts, fetching them first where they are missing."""
         kind = self.dataset
-        root = located(self.root, kind.base_folder)
+        root = located(self.root, kind.base_folder, kind.filename)
         names = [name for name, _ in [*kind.train_list, *kind.test_list]] + [kind.meta["filename"]]
         files = [root / kind.base_folder / name for name in names]
         layout = Layout(self.title, root, files, {root / kind.filename: kind.tgz_md5})

@@ -69,11 +69,11 @@ class Layout:
         return DataError(f"{self.title}: {what.absolute()} is damaged ({why}): delete it and fetch it again")
 
 
-def located(root: str | Path, entry: str) -> Path:
-    """Return the folder that holds ``entry``: ``root``, or ``root/torchvision`` if it is only there."""
+def located(root: str | Path, *entries: str) -> Path:
+    """Return the folder that holds any of some files: ``root``, or ``root/torchvision`` if only it does."""
     root = Path(root).expanduser()
-    nested = root / "torchvision"
-    return nested if (nested / entry).exists() and not (root / entry).exists() else root
+    folders = (root, root / "torchvision")
+    return next((path for path in folders if any((path / entry).exists() for entry in entries)), root)
 
 
 def read_or_fetch(make: Callable[[bool], T], layout: Layout, download: bool) -> T:
@@ -144,8 +144,9 @@ def fetch(url: str, path: Path) -> bool:
         with network_timeout(), urlopen(url) as response:
             content = response.read()
     except HTTPError as error:
-        if error.code == 404:
-            return False
+        with error:  # it holds the connection
+            if error.code == 404:
+                return False
         raise
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.part{os.getpid()}")

@@ -47,9 +47,10 @@ class Mnist(ImageSource):
 
     def read(self) -> tuple[Examples, Examples]:
         """Read both parts, fetching them first where they are missing."""
-        root = located(self.root, "MNIST")
-        raw = root / "MNIST" / "raw"
-        archives = {raw / name: md5 for name, md5 in datasets.MNIST.resources}
+        resources = datasets.MNIST.resources
+        packed = [f"MNIST/raw/{name}" for name, _ in resources]
+        root = located(self.root, *packed, *(name.removesuffix(".gz") for name in packed))
+        archives = {root / name: md5 for name, (_, md5) in zip(packed, resources, strict=True)}
         layout = Layout("MNIST", root, [path.with_suffix("") for path in archives], archives)
 
         def make(download: bool) -> tuple[datasets.MNIST, datasets.MNIST]:

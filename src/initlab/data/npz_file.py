@@ -37,7 +37,7 @@ def read_npz(path: Path) -> Arrays:
             f"{path.absolute()} is missing: put it there, or use data=digits, which needs no files"
         )
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             found = {
                 key: file[key] for key in ("x_train", "y_train", "x_test", "y_test", "classes") if key in file
             }

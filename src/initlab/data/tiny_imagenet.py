@@ -53,7 +53,7 @@ class TinyImagenet(FolderSource):
 
     def find(self) -> Files:
         """List the files of both labelled parts, fetching them first where they are missing."""
-        root = located(self.root, FOLDER)
+        root = located(self.root, FOLDER, f"{FOLDER}.zip")
         folder, archive = root / FOLDER, root / f"{FOLDER}.zip"
         files = [folder / name for name in ("wnids.txt", "train", "val/val_annotations.txt")]
         layout = Layout("Tiny ImageNet", root, files, {archive: MD5})

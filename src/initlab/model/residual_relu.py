@@ -60,6 +60,7 @@ class ResidualBlock(nn.Module):
             scales branch inputs.
         preact: whether this is the pre-activation form.
         projects_raw: whether a projection of a pre-activation block sees z rather than :math:`\phi(z)`.
+        scalar_biases: whether a :class:`ScalarBias` stands before every conv and every ReLU.
 
     Args:
         in_channels: channels of the input.
@@ -74,8 +75,7 @@ class ResidualBlock(nn.Module):
         learn_residual_scale: whether alpha is a parameter.
         skip_scale: see above.
         input_std: see above.
-        scalar_biases: whether a :class:`ScalarBias` stands before every conv and every ReLU. The projection
-            shares that of the first conv.
+        scalar_biases: see above. The projection shares the bias of the first conv.
         norm: normalization.
     """
 
@@ -103,6 +103,7 @@ class ResidualBlock(nn.Module):
         self.residual_scale = residual_scale
         self.skip_scale = skip_scale
         self.input_std = input_std
+        self.scalar_biases = scalar_biases
         self.alpha = nn.Parameter(torch.tensor(float(residual_scale))) if learn_residual_scale else None
         ins = [in_channels, *widths[:-1]]
         self.convs = nn.ModuleList(
@@ -242,11 +243,14 @@ class ResidualRelu(nn.Module, ABC):
         self.stem = norm.wrap(
             nn.Conv2d(input_shape[0], outs[0], kernel, 1 if stem == "cifar" else 2, kernel // 2, bias=bias)
         )
-        self.stem_norm = nn.Identity() if preact else _normalization(norm, outs[0])
+        every = None if preact else norm.activation(outs[0])
+        self.stem_norm = every or norm.placement("first", outs[0]) or nn.Identity()
         self.stem_relu_bias = nn.Identity() if preact else _scalar_bias(scalar_biases)
         self.pool = nn.Identity() if stem == "cifar" else nn.MaxPool2d(3, stride=2, padding=1)
 
-        channels, variance = outs[0], 1.0
+        self.middle = max(sum(lengths) // 2, 1)
+        self.middle_norm: nn.Module = nn.Identity()
+        channels, variance, number = outs[0], 1.0, 0
         built: list[nn.Module] = []
         for length, width, step in zip(lengths, outs, steps, strict=True):
             blocks: list[nn.Module] = []
@@ -280,9 +284,13 @@ class ResidualRelu(nn.Module, ABC):
                 )
                 channels = branch["widths"][-1]
                 variance = (1.0 if projection else variance) + residual_scale**2
+                number += 1
+                if number == self.middle:
+                    self.middle_norm = norm.placement("middle", channels) or self.middle_norm
             built.append(nn.Sequential(*blocks))
         self.stages = nn.Sequential(*built)
-        self.last_norm = _normalization(norm, channels) if preact else nn.Identity()
+        every = norm.activation(channels) if preact else None
+        self.last_norm = every or norm.placement("last", channels) or nn.Identity()
         self.last_relu_bias = _scalar_bias(scalar_biases and preact)
         self.head_bias = _scalar_bias(scalar_biases)
         self.head = nn.Linear(channels, num_classes)
@@ -297,13 +305,16 @@ class ResidualRelu(nn.Module, ABC):
         if not self.preact:
             hidden = torch.relu(self.stem_relu_bias(hidden))
         hidden = self.pool(hidden)
+        number = 0
         for stage in self.stages:
             assert isinstance(stage, nn.Sequential)
             for block in stage:
                 hidden = checkpointed(block, hidden) if self.checkpoint_activations else block(hidden)
-        if self.preact:
-            hidden = torch.relu(self.last_relu_bias(self.last_norm(hidden)))
-        return hidden
+                number += 1
+                if number == self.middle:
+                    hidden = self.middle_norm(hidden)
+        hidden = self.last_norm(hidden)
+        return torch.relu(self.last_relu_bias(hidden)) if self.preact else hidden
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map images ``(N, C, H, W)`` to logits ``(N, num_classes)``."""

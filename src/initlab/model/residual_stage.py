@@ -127,7 +127,10 @@ class ResidualStages(nn.Module):
         check_positive("model.convs_per_block", convs_per_block)
         check_padding_mode(padding_mode)
         self.stem = norm.wrap(nn.Conv2d(channels, stem_width, 3, padding=1, padding_mode=padding_mode))
-        self.stem_norm = norm.activation(stem_width) if norm_outside_blocks else None
+        every = norm.activation(stem_width) if norm_outside_blocks else None
+        self.stem_norm = every or norm.placement("first", stem_width)
+        self.middle = max(num_blocks * len(widths) // 2, 1)
+        self.middle_norm = norm.placement("middle", widths[(self.middle - 1) // num_blocks])
         stages = []
         channels = stem_width
         for stage, width in enumerate(widths):
@@ -138,7 +141,8 @@ class ResidualStages(nn.Module):
                 channels = width
             stages.append(nn.Sequential(*blocks))
         self.stages = nn.Sequential(*stages)
-        self.final_norm = norm.activation(channels) if norm_outside_blocks else None
+        every = norm.activation(channels) if norm_outside_blocks else None
+        self.final_norm = every or norm.placement("last", channels)
         self.head = nn.Linear(channels, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -146,7 +150,14 @@ class ResidualStages(nn.Module):
         stream = self.stem(images)
         if self.stem_norm is not None:
             stream = self.stem_norm(stream)
-        stream = self.stages(stream)
+        number = 0
+        for stage in self.stages:
+            assert isinstance(stage, nn.Sequential)
+            for block in stage:
+                stream = block(stream)
+                number += 1
+                if number == self.middle and self.middle_norm is not None:
+                    stream = self.middle_norm(stream)
         if self.final_norm is not None:
             stream = self.final_norm(stream)
         logits: Tensor = self.head(stream.mean((2, 3)))

@@ -1,7 +1,8 @@
 """What a normalization is to a network, and the only two ways to write a weight.
 
-A norm does two things to a network: it may reparametrize a layer (:meth:`Norm.wrap`), and it may put a
-module on the activations (:meth:`Norm.activation`). Networks ask for both and know no norm by name.
+A norm does up to three things to a network: it may reparametrize a layer (:meth:`Norm.wrap`), put a module on
+the activations of every layer (:meth:`Norm.activation`), or put one at a single place of the whole network
+(:meth:`Norm.placement`). Networks ask for all of them and know no norm by name.
 
 ``nn.init.orthogonal_(layer.weight)`` on a reparametrized layer silently changes nothing, because
 ``layer.weight`` is then a fresh tensor: write through :func:`set_weight_` and :func:`set_gain_`.
@@ -9,12 +10,14 @@ module on the activations (:meth:`Norm.activation`). Networks ask for both and k
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from initlab.errors import Refused
+
+Place = Literal["first", "middle", "last"]
 
 
 class Norm:
@@ -26,6 +29,16 @@ class Norm:
 
     def activation(self, num_features: int, spatial: bool = True) -> nn.Module | None:
         """Make the module that normalizes ``(N, C, H, W)`` or ``(N, C)`` activations, or None for none."""
+        return None
+
+    def placement(self, place: Place, num_features: int, spatial: bool = True) -> nn.Module | None:
+        """Make the module that normalizes the activations at one place of the network, or None for none.
+
+        A residual network asks once for each place and runs what it gets there: ``first``, on the output of
+        the stem's convolution, before its ReLU and the blocks; ``middle``, on the output of block number
+        ``total // 2`` (counted from 1 over all stages, at least the first); ``last``, on the output of the
+        last residual block, before pooling.
+        """
         return None
 
 
@@ -45,6 +58,12 @@ class RowNorm(nn.Module):
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         """Split a weight into its row norms and itself."""
         return row_norm(weight), weight
+
+    def refusal(self, weight: Tensor) -> str | None:
+        """Say why ``weight`` cannot be written, or None."""
+        return (
+            None if bool((row_norm(weight) > 0).all()) else "weight norm has no direction for a row of zeros"
+        )
 
 
 def row_norm(weight: Tensor) -> Tensor:
@@ -70,15 +89,20 @@ def is_weight_normalized(layer: nn.Module) -> bool:
 
 @torch.no_grad()
 def set_weight_(layer: nn.Module, weight: Tensor) -> None:
-    """Make ``weight``, of the weight's shape, the layer's effective weight, whatever its parametrization.
+    """Write ``weight``, of the weight's shape, whatever the layer's parametrization.
 
-    On a weight-normalized layer v becomes ``weight`` and g its row norms.
+    It becomes the effective weight of a plain layer, and of a weight-normalized one, whose v becomes
+    ``weight`` and g its row norms. On a weight-standardized layer it becomes the raw weight: the effective
+    weight is the standardized one, which does not depend on the scale and the row means of ``weight``.
 
     Raises:
-        Refused: a row of a weight-normalized layer would be zero, which has no direction.
+        Refused: a row has no direction: zeros on a weight-normalized layer, equal entries on a
+            weight-standardized one.
     """
-    if is_weight_normalized(layer) and not bool((row_norm(weight) > 0).all()):
-        raise Refused(f"weight norm has no direction for a row of zeros in {describe(layer)}")
+    for module in parametrization(layer) or ():
+        refusal = module.refusal(weight)
+        if refusal is not None:
+            raise Refused(f"{refusal} in {describe(layer)}")
     if parametrization(layer) is None:
         assert isinstance(layer.weight, Tensor)
         layer.weight.copy_(weight)

@@ -40,7 +40,7 @@ STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "initlab",  # the same results draw the same file
 }
-LABEL_GAP = 0.062  # between labels, as a fraction of the axes' height
+LABEL_GAP = 0.105  # between names, as a fraction of the axes' height
 
 
 def curves(store: Store, comparison: Comparison) -> dict[str, list[Curve]]:
@@ -63,23 +63,29 @@ def curves(store: Store, comparison: Comparison) -> dict[str, list[Curve]]:
 def draw(comparison: Comparison, curves: Mapping[str, Sequence[Curve]]) -> dict[str, bytes]:
     """Draw the figure and return it as ``png`` and ``svg``; the same results give the same bytes."""
     with matplotlib.rc_context(STYLE):
+        # In inches: room below for the axis and the caption, at the right for the names of the series.
         words = caption(comparison)
-        below = 0.62 + 0.165 * len(words.splitlines())  # inches, for the axis and the caption
-        height = 3.75 + below
-        figure = Figure(figsize=(10.4, height))
+        below, above = 0.62 + 0.165 * len(words.splitlines()), 0.62
+        height = max(3.13, 0.34 * len(comparison.series)) + below + above
+        beside = 0.45 + max(0.1 * max(map(len, comparison.series), default=0), 1.4)
+        width = 8.4 + beside
+        figure = Figure(figsize=(width, height))
         FigureCanvasAgg(figure)
         left, right = figure.subplots(1, 2, sharey=True)
         figure.subplots_adjust(
-            left=0.065, right=0.80, top=1 - 0.62 / height, bottom=below / height, wspace=0.07
-        )
+            left=0.68 / width, right=1 - beside / width, top=1 - above / height, bottom=below / height,
+            wspace=0.07,
+        )  # fmt: skip
         against_rate(left, comparison)
         over_epochs(right, comparison, curves)
         left.set_ylabel("validation accuracy (%)")
         low, high = left.get_ylim()
         left.set_ylim(min(low, -3.0) if comparison.count("diverged") else max(low, 0.0), min(high, 102))
         label_ends(right, comparison, curves)
-        figure.text(0.012, 1 - 0.22 / height, comparison.name, fontsize=12.5, weight="bold", va="center")
-        figure.text(0.012, 0.08 / height, words, fontsize=8, color=GREY, va="bottom", linespacing=1.45)
+        figure.text(
+            0.12 / width, 1 - 0.22 / height, comparison.name, fontsize=12.5, weight="bold", va="center"
+        )
+        figure.text(0.12 / width, 0.08 / height, words, fontsize=8, color=GREY, va="bottom", linespacing=1.45)
         png, svg = io.BytesIO(), io.BytesIO()
         figure.savefig(png, format="png", dpi=160)
         figure.savefig(svg, format="svg", metadata={"Date": None})
@@ -166,8 +172,7 @@ def label_ends(axes: Axes, comparison: Comparison, curves: Mapping[str, Sequence
         by_epoch = gathered(curves[series])
         last = fmean(by_epoch[max(by_epoch)]) if by_epoch else 0.0
         ends[series] = (last - low) / (high - low)
-    gap = min(LABEL_GAP * 1.7, 1 / max(len(ends) - 1, 1))
-    heights = spread_apart(ends, gap)
+    heights = spread_apart(ends, min(LABEL_GAP, 1 / max(len(ends) - 1, 1)))
     for index, series in enumerate(comparison.series):
         colour, marker = look(index)
         best = comparison.best[series]
@@ -180,9 +185,7 @@ def label_ends(axes: Axes, comparison: Comparison, curves: Mapping[str, Sequence
             [1.035], [height], marker, color=colour, transform=axes.transAxes, clip_on=False, ms=6,
             scalex=False, scaley=False,
         )  # fmt: skip
-        axes.text(
-            1.06, height, f"{series}", transform=axes.transAxes, color=colour, weight="bold", va="center"
-        )
+        axes.text(1.06, height, series, transform=axes.transAxes, color=colour, weight="bold", va="center")
         axes.annotate(
             remark, (1.06, height), (0, -10.5), xycoords="axes fraction", textcoords="offset points",
             fontsize=8, color=GREY, va="center", annotation_clip=False,
@@ -201,9 +204,8 @@ def caption(comparison: Comparison) -> str:
         )
     left_out = comparison.count("crashed", "killed", "refused", "missing")
     if left_out:
-        lines.append(
-            f"Not drawn: {left_out} of {len(comparison.runs)} runs, which crashed, were stopped or have not run."
-        )
+        runs = f"{left_out} of {len(comparison.runs)} runs"
+        lines.append(f"Not drawn: {runs}, which crashed, were stopped or have not run.")
     return "\n".join(lines)
 
 

@@ -8,7 +8,6 @@ from functools import cached_property
 from statistics import fmean, stdev
 from typing import Any, Literal
 
-from initlab.results.record import RunResult
 from initlab.results.store import MISSING, Store
 
 Split = Literal["val", "test"]
@@ -143,17 +142,19 @@ def compare(store: Store, name: str) -> Comparison:
     results = store.get(dict.fromkeys(cell["run_id"] for cell in cells))
     axes = varying([cell["overrides"] for cell in cells])
     compared = [axis for axis in axes if axis not in (RATE, REPLICATE)] or ["init"]
-    only_rate = one({_rate({}, result) for result in results.values()} - {None})
+    configs = [result.config for result in results.values()]
+    # A cell that has not run, and whose overrides do not say, is like the others where they all agree.
+    usual = {axis: one({text(look_up(config, axis)) for config in configs}) for axis in [RATE, *compared]}
     runs = []
     for cell in cells:
         overrides, result = cell["overrides"], results.get(cell["run_id"])
-        rate = _rate(overrides, result)
+        config = result.config if result else usual
         metrics = result.metrics if result else {}
         runs.append(
             Run(
                 run_id=cell["run_id"],
-                series=_series(compared, overrides, result),
-                lr=only_rate if rate is None else rate,
+                series=label({axis: overrides.get(axis, look_up(config, axis)) for axis in compared}),
+                lr=rate_of(overrides.get(RATE, look_up(config, RATE))),
                 seed=overrides.get(REPLICATE, result.seed if result else None),
                 status=result.status if result else MISSING,
                 val=first(metrics, "best/val_acc", "val/acc"),
@@ -165,7 +166,7 @@ def compare(store: Store, name: str) -> Comparison:
         command=str(manifest.get("command") or ""),
         axis=", ".join(compared),
         groups=_grouped(runs),
-        settings=shared_settings([result.config for result in results.values()]),
+        settings=shared_settings(configs),
     )
 
 
@@ -226,24 +227,33 @@ def shared_settings(configs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(shared)
 
 
-def _rate(overrides: Mapping[str, Any], result: RunResult | None) -> float | None:
-    value = number(overrides.get(RATE, result.config.get(RATE) if result else None))
-    return float(value) if isinstance(value, (int, float)) else None
+def rate_of(value: Any) -> float | None:
+    """Return the learning rate that a config or an override writes; None for what is no number."""
+    rate = number(value)
+    return rate if isinstance(rate, float) else None
 
 
-def _series(compared: Sequence[str], overrides: Mapping[str, Any], result: RunResult | None) -> str:
-    words = []
-    for axis in compared:
-        value = overrides.get(axis)
-        if value is None and result is not None:
-            value = look_up(result.config, axis)
-        alone = axis in NAMED_GROUPS
-        words.append(str(value) if alone else f"{axis.rpartition('.')[2]}={value}")
+def label(values: Mapping[str, Any]) -> str:
+    """Name a series by its values: an option by its name alone, ``proposed, warmup_epochs=2``."""
+    words = [
+        text(value) if axis in NAMED_GROUPS else f"{axis.rpartition('.')[2]}={text(value)}"
+        for axis, value in values.items()
+    ]
     return ", ".join(words)
+
+
+def text(value: Any) -> str:
+    """Write a value: a number in one way however it came, ``?`` for None."""
+    if value is None:
+        return "?"
+    value = number(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def look_up(config: Mapping[str, Any], key: str) -> Any:
     """Return the value at a dotted key, a group's option by its name; None where there is none."""
+    if key in config and not isinstance(config[key], Mapping):
+        return config[key]
     value: Any = config
     for part in key.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None

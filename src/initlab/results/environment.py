@@ -9,9 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import initlab
-
 PACKAGES = (
+    "initlab",
     "torch",
     "torchvision",
     "lightning",
@@ -31,7 +30,7 @@ def versions() -> dict[str, str]:
 
     A package that is not installed is left out.
     """
-    found = {"initlab": initlab.__version__, "python": platform.python_version()}
+    found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
             found[name] = metadata.version(name)

@@ -151,7 +151,7 @@ class Store:
             content = json.loads(path.read_text(encoding="utf-8"))
             _check(content)
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise NotFound(f"there is no sweep {name!r} in {self.output_dir}{self._nearest(name)}") from error
+            raise self._no_sweep(name) from error
         except (ValueError, OSError) as error:
             raise Damaged(f"{path} is damaged: {error}") from error
         manifest: dict[str, Any] = content
@@ -162,6 +162,20 @@ class Store:
         root = self.output_dir / "sweeps"
         return sorted(path.parent.relative_to(root).as_posix() for path in root.glob("**/sweep.json"))
 
+    def sweeps_of(self, name: str) -> list[str]:
+        """Return the sweep of that name, or else all sweeps of the experiment of that name.
+
+        Raises:
+            NotFound: there is neither; the sentence names the nearest sweep.
+        """
+        names = self.sweeps()
+        if name in names:
+            return [name]
+        of_experiment = [sweep for sweep in names if self.read_sweep(sweep).get("experiment") == name]
+        if not of_experiment:
+            raise self._no_sweep(name)
+        return of_experiment
+
     def _read(self, run_ids: Iterable[str]) -> Iterable[tuple[str, RunResult | Damaged | None]]:
         for run_id in run_ids:
             try:
@@ -169,12 +183,14 @@ class Store:
             except Damaged as error:
                 yield run_id, error
 
-    def _nearest(self, name: str) -> str:
+    def _no_sweep(self, name: str) -> NotFound:
         names = self.sweeps()
-        if not names:
-            return ", which holds no sweep yet"
         near = get_close_matches(name, names, 1, 0.4)
-        return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(names[:5])}"
+        if not names:
+            hint = ", which holds no sweep yet"
+        else:
+            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(names[:5])}"
+        return NotFound(f"there is no sweep {name!r} in {self.output_dir}{hint}")
 
 
 def _check(content: Any) -> None:

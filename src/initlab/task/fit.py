@@ -37,6 +37,7 @@ _EXPECTED = (
     "is smaller than the logging interval",
     "GPU available but not used",
     "Trying to infer the `batch_size`",
+    ".*LeafSpec.* is deprecated",
 )
 
 

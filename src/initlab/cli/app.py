@@ -1,0 +1,114 @@
+"""``python -m initlab``: look at what there is and at what was measured. Reads files, imports no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from initlab.errors import InitlabError
+from initlab.results.store import NotFound, Store
+
+
+class Sentences(TyperGroup):
+    """Ends with one sentence on stderr and exit code 2 where an :class:`InitlabError` says it all."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except InitlabError as error:
+            typer.echo(f"initlab: {error}", err=True)
+            raise typer.Exit(2) from None
+
+
+app = typer.Typer(
+    cls=Sentences,
+    help="Look at what there is to run and at what was measured. To run: python train.py --help",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+OutputDir = Annotated[
+    Path,
+    typer.Option(
+        "--output-dir", "-o", envvar="INITLAB_OUTPUT_DIR", help="Folder of the runs (paths.output_dir)."
+    ),
+]
+OUTPUTS = Path("outputs")
+
+
+@app.command("list")
+def list_(
+    what: Annotated[
+        str, typer.Argument(help="runs, sweeps, or a config group: inits, models, norms, data, ...")
+    ] = "runs",
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", "-w", help="Only runs with key=value, as init=proposed. Repeat."),
+    ] = None,
+    last: Annotated[int | None, typer.Option("--last", "-n", min=1, help="Only the newest runs.")] = None,
+    output_dir: OutputDir = OUTPUTS,
+) -> None:
+    """List the runs, the sweeps, or the options of a config group."""
+    from initlab.cli import options, runs
+    from initlab.cli.console import print_
+
+    if what in ("run", "runs"):
+        print_(runs.table(Store(output_dir), where or [], last))
+    elif where or last:
+        raise InitlabError(f"--where and --last choose among runs: leave them out of `list {what}`")
+    elif what in ("sweep", "sweeps"):
+        print_(runs.sweeps(Store(output_dir)))
+    else:
+        print_(options.table(what))
+
+
+@app.command()
+def status(
+    name: Annotated[
+        str | None, typer.Argument(help="A sweep or an experiment; all where none is given.")
+    ] = None,
+    output_dir: OutputDir = OUTPUTS,
+) -> None:
+    """Count the runs by status, of each sweep and of all."""
+    from initlab.cli.console import print_
+    from initlab.cli.status import table
+
+    print_(table(Store(output_dir), name))
+
+
+@app.command()
+def show(
+    run_id: Annotated[str, typer.Argument(help="A run's id, or how it starts.")],
+    output_dir: OutputDir = OUTPUTS,
+) -> None:
+    """Show one run: config, metrics, versions, error and folder."""
+    from initlab.cli.console import print_
+    from initlab.cli.show import page
+
+    print_(page(Store(output_dir), run_id))
+
+
+@app.command()
+def report(
+    name: Annotated[
+        str | None, typer.Argument(help="A sweep or an experiment; all where none is given.")
+    ] = None,
+    output_dir: OutputDir = OUTPUTS,
+) -> None:
+    """Print the tables of a sweep and write them, with the figure, to <output dir>/report."""
+    from initlab.cli.console import print_
+    from initlab.report import summary
+
+    store = Store(output_dir)
+    names = store.sweeps() if name is None else store.sweeps_of(name)
+    if not names:
+        raise NotFound(f"there is no sweep in {output_dir} to report: run one with `python train.py -m ...`")
+    for sweep in names:
+        print_(summary.table(store, sweep))
+        for path in summary.write(store, sweep):
+            typer.echo(f"wrote {path}")

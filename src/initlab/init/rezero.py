@@ -1,0 +1,47 @@
+"""ReZero: Bachlechner, Majumder, Mao, Cottrell & McAuley 2021, Sec. 3."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Generator, Tensor, nn
+
+from initlab.init import draw
+from initlab.init.base import Batch, SiteInit, zero_bias_
+from initlab.init.residual_units import first_of_each_branch, set_residual_scale_
+from initlab.norm.base import set_weight_
+from initlab.site import Site
+
+
+@dataclass(frozen=True)
+class Rezero(SiteInit):
+    r"""Residual scales :math:`\alpha = 0`, and He normal weights of variance :math:`2 / (k^2 n_{in})`.
+
+    The scale is the one of :class:`~initlab.init.skipinit.Skipinit`, found independently: SkipInit takes the
+    norms out of a network and uses the fan_out, ReZero leaves the network its norms and, in the authors'
+    ResNet, uses the fan_in on all layers with the head. Biases are 0.
+
+    Differs from the paper: where the blocks of a network have a ReLU after the addition it stays there; the
+    paper's blocks, :math:`x + \alpha F(x)`, have none (``model.preact=true``).
+
+    Raises:
+        Refused: the network has no blocks or no learned residual scales.
+    """
+
+    def weight(self, site: Site, rng: Generator) -> Tensor:
+        """Draw the weight of one layer, of shape ``site.shape``."""
+        return draw.normal(site.shape, (2 / site.fan_in) ** 0.5, rng)
+
+    def head(self, site: Site, rng: Generator) -> None:
+        """Set the last layer like any other."""
+        set_weight_(site.layer, self.weight(site, rng))
+        zero_bias_(site)
+
+    def set_sites_(
+        self, sites: Sequence[Site], model: nn.Module, generator: Generator, batch: Batch | None
+    ) -> None:
+        """Set every residual scale, then every site."""
+        for site in first_of_each_branch(sites, model, "ReZero"):
+            set_residual_scale_(site, 0.0, "ReZero")
+        super().set_sites_(sites, model, generator, batch)

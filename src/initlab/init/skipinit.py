@@ -1,0 +1,51 @@
+"""SkipInit: De & Smith 2020, Sec. 4; a baseline of the RISOTTO paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Generator, Tensor, nn
+
+from initlab.errors import ConfigError
+from initlab.init import draw
+from initlab.init.base import Batch, SiteInit
+from initlab.init.residual_units import first_of_each_branch, set_residual_scale_
+from initlab.site import Site
+
+
+@dataclass(frozen=True)
+class Skipinit(SiteInit):
+    r"""Residual scales :math:`\alpha = 0` and He weights everywhere else: each block starts as its skip.
+
+    At the first step the weights of the branches have gradient 0 and :math:`\alpha` has not. Biases are 0;
+    the head is torch's default. Made for networks without norm; where every skip is a projection the network
+    starts as a plain chain of linear layers and ReLUs.
+
+    Args:
+        distribution: ``normal`` or ``uniform``, of variance :math:`2 / (k^2 n_{out})`.
+
+    Raises:
+        Refused: the network has no blocks or no learned residual scales.
+    """
+
+    distribution: Literal["normal", "uniform"] = "normal"
+
+    def __post_init__(self) -> None:
+        if self.distribution not in ("normal", "uniform"):
+            raise ConfigError(f"init.distribution={self.distribution}: must be normal or uniform")
+
+    def weight(self, site: Site, rng: Generator) -> Tensor:
+        """Draw the weight of one layer, of shape ``site.shape``."""
+        if self.distribution == "normal":
+            return draw.normal(site.shape, (2 / site.fan_out) ** 0.5, rng)
+        return draw.uniform(site.shape, (6 / site.fan_out) ** 0.5, rng)
+
+    def set_sites_(
+        self, sites: Sequence[Site], model: nn.Module, generator: Generator, batch: Batch | None
+    ) -> None:
+        """Set every residual scale, then every site."""
+        for site in first_of_each_branch(sites, model, "SkipInit"):
+            set_residual_scale_(site, 0.0, "SkipInit")
+        super().set_sites_(sites, model, generator, batch)
