@@ -4,8 +4,9 @@ import contextlib
 import io
 import re
 
-import components
 import pytest
+
+import components
 
 PAGE = (components.ROOT / "docs" / "errata.md").read_text()
 EXAMPLE = re.compile(r"^## (.+?)\n.*?```python\n(.*?)```\n\n```text\n(.*?)```", re.MULTILINE | re.DOTALL)

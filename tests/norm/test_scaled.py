@@ -3,18 +3,18 @@ from torch import nn
 
 from initlab.model.mlp import Mlp
 from initlab.norm.none import NoNorm
-from initlab.norm.scaled import Scale, Scaled, scale_of
+from initlab.norm.scaled import Scale, Scaled, bare, scale_of, scaled
 from initlab.norm.weight import Weight
 from initlab.site import sites_of
 
 
 def test_a_scaled_layer_multiplies_the_weight_and_not_the_bias():
     layer = nn.Conv2d(3, 4, 3, padding=1)
-    scaled = Scaled(layer)
+    multiplied = Scaled(layer)
     inputs = torch.randn(2, 3, 5, 5, generator=torch.Generator().manual_seed(0))
-    scaled.scale.fill_(0.3)
+    multiplied.scale.fill_(0.3)
     bias = layer.bias[:, None, None]
-    torch.testing.assert_close(scaled(inputs), 0.3 * (layer(inputs) - bias) + bias)
+    torch.testing.assert_close(multiplied(inputs), 0.3 * (layer(inputs) - bias) + bias)
 
 
 def test_scales_are_saved_and_moved_and_not_trained():
@@ -59,3 +59,11 @@ def test_scale_of_is_none_for_a_bare_layer_even_one_called_layer():
 
     plain = Plain()
     assert [scale_of(plain, site) for site in sites_of(plain)] == [None]
+
+
+def test_a_layer_is_found_again_inside_its_multiplier():
+    layer = nn.Linear(2, 2)
+    assert scaled(layer, False) is layer
+    assert bare(layer) is layer
+    assert isinstance(scaled(layer, True), Scaled)
+    assert bare(scaled(layer, True)) is layer

@@ -1,5 +1,7 @@
 """GR scalings measured on a network, in the paper's formula and in true Hessian products."""
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 from torch.func import functional_call, grad, jvp, vmap
@@ -102,10 +104,15 @@ class ResidualChain(nn.Module):
     def sites(self):
         yield Site("stem.layer", self.stem.layer, Role.STEM, relu=False)
         for index, block in enumerate(self.blocks):
-            layers = [(n, m.layer) for n, m in block.branch.named_children() if isinstance(m, Scaled)]
-            for position, (name, layer) in enumerate(layers):
+            modules = [*block.branch.named_children(), ("", None)]
+            layers = [
+                (name, module.layer, isinstance(after, nn.ReLU))
+                for (name, module), (_, after) in pairwise(modules)
+                if isinstance(module, Scaled)
+            ]
+            for position, (name, layer, relu) in enumerate(layers):
                 where = f"blocks.{index}.branch.{name}.layer"
-                yield Site(where, layer, Role.BRANCH, None, block, 0, index, 1, position, len(layers))
+                yield Site(where, layer, Role.BRANCH, relu, block, 0, index, 1, position, len(layers))
             if isinstance(block.shortcut, Scaled):
                 where = f"blocks.{index}.shortcut.layer"
                 yield Site(where, block.shortcut.layer, Role.SHORTCUT, False, block, 0, index, 1)

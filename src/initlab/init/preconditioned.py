@@ -34,8 +34,9 @@ class Preconditioned(Geometric):
     .. math:: \alpha_l^2 = q_l / k_l
 
     with :math:`k^2` the number of kernel taps (Sec. 5) and q = 1 in networks without residual blocks. In
-    those with blocks :math:`z = \mathrm{relu}(s F(x) + t x)`, let :math:`p = s^2 / (s^2 + t^2)` be the
-    share of the branch in the block's output. Then (App. E)
+    those with blocks :math:`z = \mathrm{relu}(s F(x) + t h(x))`, h the identity or a projection, let p be the
+    share of the branch in the second moment of the sum: :math:`p = s^2 / (s^2 + t^2)` where F(x) and h(x)
+    have one second moment (:func:`block_scale`). Then (App. E)
 
     - branch layers: :math:`q = 1 / \beta^2`, beta of :func:`residual_betas`, 1 in the first block;
     - first layer and head: q = p of the first block and :math:`q = p / \beta^2` of the last;
@@ -46,9 +47,11 @@ class Preconditioned(Geometric):
     pooling in front of linear layers leaves these above the convolutions by the factor that pooling
     ReLU features gives (about 40 in the strided AlexNet), since alpha mends kernels and blocks alone.
 
-    Differs from the paper: its recursion for beta has the wrong sign of dependence on s
-    (``beta=paper``); the head's :math:`p k` holds for beta = 1 only; projections, and layers between
-    blocks (treated like the first layer), follow from the same calculation and are not in its text.
+    Differs from the paper: its recursion for beta is wrong (``beta=paper``), and the head's :math:`p k` holds
+    for beta = 1 only. It takes F(x) and x to have one second moment, but with c = 2 a branch that ends
+    without a ReLU has twice that of its input, so :math:`p = 2 s^2 / (2 s^2 + t^2)` for identity skips.
+    Projections, and layers between blocks (treated like the first layer), follow from the same
+    calculation and are not in its text.
 
     Args:
         c: the constant in the geometric formula.
@@ -92,7 +95,7 @@ class Preconditioned(Geometric):
                 )
         if self.output_std is not None:
             fixed_scale(model, "output_scale", "init.output_std")
-        alphas = layer_alphas(sites, self.beta)
+        alphas = layer_alphas(sites, self.beta, self.c)
         for site, layer, alpha in zip(sites, scaled, alphas, strict=True):
             assert layer is not None
             layer.scale.fill_(alpha)
@@ -138,15 +141,19 @@ def branch_share(scale: float) -> float:
     return scale**2 / (1 + scale**2)
 
 
-def layer_alphas(sites: Sequence[Site], beta: BetaForm = "corrected") -> list[float]:
+def layer_alphas(sites: Sequence[Site], beta: BetaForm = "corrected", c: float = 2.0) -> list[float]:
     """Return the multiplier alpha of every site, see :class:`Preconditioned`.
 
     Raises:
-        Refused: a residual block has a branch or a skip connection scaled by 0.
+        Refused: a residual block has a branch or a skip connection scaled by 0, or divides its input.
     """
-    blocks = {} if beta == "none" else {id(s.unit): skip_ratio(s) for s in sites if s.unit is not None}
-    betas = dict(zip(blocks, residual_betas(list(blocks.values()), beta), strict=True))
-    shares = [branch_share(scale) for scale in blocks.values()]
+    blocks: dict[int, list[Site]] = {}
+    for site in sites:
+        if site.unit is not None and beta != "none":
+            blocks.setdefault(id(site.unit), []).append(site)
+    scales = {unit: block_scale(block, c if beta == "corrected" else None) for unit, block in blocks.items()}
+    betas = dict(zip(blocks, residual_betas(list(scales.values()), beta), strict=True))
+    shares = [branch_share(scale) for scale in scales.values()]
     alphas = []
     passed = False  # whether a residual block lies behind
     for site in sites:
@@ -158,7 +165,7 @@ def layer_alphas(sites: Sequence[Site], beta: BetaForm = "corrected") -> list[fl
             passed = True
             q = betas[id(site.unit)] ** -2
             if site.role is Role.SHORTCUT:
-                q *= blocks[id(site.unit)] ** 2  # p / (1 - p)
+                q *= scales[id(site.unit)] ** 2  # p / (1 - p)
         alphas.append((q / kernel_side(site)) ** 0.5)
     return alphas
 
@@ -168,16 +175,45 @@ def kernel_side(site: Site) -> float:
     return prod(site.kernel_size) ** 0.5
 
 
-def skip_ratio(site: Site) -> float:
-    """Return s / t of the residual block of a site, ``residual_scale`` over ``skip_scale``."""
+def block_scale(block: Sequence[Site], c: float | None) -> float:
+    r"""Return s of a block as if it were :math:`z = s F(x) + x` with F and x of one second moment.
+
+    That is ``residual_scale / skip_scale`` times the root of :math:`E[F(x)^2] / E[h(x)^2]`, h the identity or
+    the projection. Geometric layers multiply the second moment by c, and a ReLU halves it; what the widths
+    do is the same on both ways.
+
+    Args:
+        block: the sites of the block.
+        c: the constant of the geometric formula; None takes the ratio of second moments as 1.
+    """
+    unit = block[0].unit
     residual, skip = (
-        abs(float(torch.as_tensor(getattr(site.unit, name, 1.0)).detach()))
+        abs(float(torch.as_tensor(getattr(unit, name, 1.0)).detach()))
         for name in ("residual_scale", "skip_scale")
     )
     if residual == 0 or skip == 0:
         zero = "residual_scale" if residual == 0 else "skip_scale"
-        raise Refused(f"Preconditioned cannot balance the block of {site}: its {zero} is 0")
-    return residual / skip
+        raise Refused(f"Preconditioned cannot balance the block of {block[0]}: its {zero} is 0")
+    if getattr(unit, "input_std", 1.0) != 1:
+        raise Refused(
+            f"Preconditioned cannot balance the block of {block[0]}: its branch sees a divided input; "
+            "build the model with model.scale_branch_input=false"
+        )
+    if c is None:
+        return residual / skip
+    gain = prod(moment_gain(site, c) for site in block if site.role is Role.BRANCH)
+    gain /= prod(moment_gain(site, c) for site in block if site.role is Role.SHORTCUT)
+    projects = any(site.role is Role.SHORTCUT for site in block)
+    if getattr(unit, "preact", False) and (not projects or getattr(unit, "projects_raw", False)):
+        gain /= 2  # the branch sees relu(z), the skip z
+    return residual / skip * gain**0.5
+
+
+def moment_gain(site: Site, c: float) -> float:
+    """Return what a geometric layer, with its ReLU if any, does to the second moment, widths aside."""
+    if site.relu is None:
+        return 1.0
+    return c / 2 if site.relu else c
 
 
 def balanced_input_moment(site: Site, alpha: float = 1.0) -> float:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor, nn
 
-from initlab.norm.scaled import Scale, Scaled
-from initlab.site import LAYERS, Role, Site
+from initlab.norm.scaled import Scale, bare, scaled
+from initlab.site import LAYERS, Role, Site, named
 
 
 class Chain(nn.Module):
@@ -24,10 +24,8 @@ class Chain(nn.Module):
     def __init__(self, hidden: Sequence[nn.Module], head: nn.Linear, layer_scales: bool = False) -> None:
         super().__init__()
         self.input_scale = Scale() if layer_scales else nn.Identity()
-        self.hidden = nn.Sequential(
-            *(Scaled(m) if layer_scales and isinstance(m, LAYERS) else m for m in hidden)
-        )
-        self.head: nn.Module = Scaled(head) if layer_scales else head
+        self.hidden = nn.Sequential(*(scaled(m, layer_scales and isinstance(m, LAYERS)) for m in hidden))
+        self.head = scaled(head, layer_scales)
         self.output_scale = Scale() if layer_scales else nn.Identity()
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -37,16 +35,12 @@ class Chain(nn.Module):
 
     def sites(self) -> Iterator[Site]:
         """List the layers in order of use."""
+        return named(self, self._sites())
+
+    def _sites(self) -> Iterator[Site]:
         role = Role.STEM
-        for name, module in self.hidden.named_children():
-            name, layer = bare(f"hidden.{name}", module)
-            if isinstance(layer, LAYERS):
-                yield Site(name, layer, role, relu=True)
+        for module in self.hidden:
+            if isinstance(bare(module), LAYERS):
+                yield Site("", bare(module), role, relu=True)
                 role = Role.HIDDEN
-        name, layer = bare("head", self.head)
-        yield Site(name, layer, Role.HEAD, relu=False)
-
-
-def bare(name: str, module: nn.Module) -> tuple[str, nn.Module]:
-    """Name and layer of a module that may be a layer with a multiplier."""
-    return (f"{name}.layer", module.layer) if isinstance(module, Scaled) else (name, module)
+        yield Site("", bare(self.head), Role.HEAD, relu=False)

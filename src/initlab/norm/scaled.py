@@ -48,6 +48,16 @@ class Scaled(Scale):
         return outputs
 
 
+def scaled(layer: nn.Module, wanted: bool) -> nn.Module:
+    """Give a layer a fixed multiplier, if wanted."""
+    return Scaled(layer) if wanted else layer
+
+
+def bare(module: nn.Module) -> nn.Module:
+    """Return the layer inside a scaled layer, or the module itself."""
+    return module.layer if isinstance(module, Scaled) else module
+
+
 def scale_of(model: nn.Module, site: Site) -> Scaled | None:
     """Find the scaled layer that holds a site's weight, or None where the layer stands bare."""
     parent, _, child = site.name.rpartition(".")
