@@ -57,3 +57,12 @@ def test_the_head_is_never_weight_normalized():
 def test_bad_sizes_are_refused(options, sentence):
     with pytest.raises(ConfigError, match=f"^{sentence}$"):
         build(**options)
+
+
+def test_layer_norm_makes_logits_blind_to_the_scale_and_offset_of_an_input(rng):
+    inputs = torch.randn(4, 2, 3, generator=rng)
+    for layer_norm in (True, False):
+        model = Mlp(2, 8, (2, 3), 5, NoNorm(), layer_norm_input=layer_norm)
+        blind = torch.allclose(model(3 * inputs + 1), model(inputs), atol=1e-4)
+        assert blind == layer_norm
+        assert len(list(model.parameters())) == 6  # nothing is learned on the input

@@ -26,6 +26,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "resnet_cifar": {"depth": 8},
     "resnet_b": {"stages": [1, 2], "widths": [8, 16]},
     "resnet_c": {"stages": [1, 2], "widths": [8, 16]},
+    "lenet_strided": {"widen_factor": 0.5, "layer_scales": True},
+    "alexnet_strided": {"widen_factor": 0.05, "layer_scales": True},
     "timm": {"architecture": "test_resnet"},
 }
 # Options of a network without which these inits refuse it.
@@ -33,6 +35,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "fixup": {"scalar_biases": True},
     "nf_resnet": {"residual_scale": 0.2, "scale_branch_input": True},
     "normal_resnet": {"residual_scale": 0.5**0.5, "skip_scale": 0.5**0.5},
+    "preconditioned": {"layer_scales": True},
 }
 # Tried in turn, for whatever option of that name a network has.
 FALLBACK = {"depth": 2, "num_blocks": 1, "width": 16, "widen_factor": 1, "base_width": 16, "hidden": 16}

@@ -17,6 +17,7 @@ from initlab.errors import ConfigError
 from initlab.model.base import check_positive
 from initlab.model.checkpoint import checkpointed
 from initlab.norm.base import Norm
+from initlab.norm.scaled import Scale, bare, scaled
 from initlab.site import Role, Site, named
 
 BlockKind = Literal["basic", "bottleneck"]
@@ -95,6 +96,7 @@ class ResidualBlock(nn.Module):
         skip_scale: float,
         input_std: float,
         scalar_biases: bool,
+        layer_scales: bool,
         norm: Norm,
     ) -> None:
         super().__init__()
@@ -107,7 +109,7 @@ class ResidualBlock(nn.Module):
         self.alpha = nn.Parameter(torch.tensor(float(residual_scale))) if learn_residual_scale else None
         ins = [in_channels, *widths[:-1]]
         self.convs = nn.ModuleList(
-            norm.wrap(nn.Conv2d(n, m, k, stride, k // 2, bias=bias))
+            scaled(norm.wrap(nn.Conv2d(n, m, k, stride, k // 2, bias=bias)), layer_scales)
             for n, m, k, stride in zip(ins, widths, kernel_sizes, strides, strict=True)
         )
         self.norms = nn.ModuleList(_normalization(norm, n) for n in (ins if preact else widths))
@@ -117,7 +119,8 @@ class ResidualBlock(nn.Module):
         self.shortcut_norm: nn.Module = nn.Identity()
         if projection:
             stride = max(strides)
-            self.shortcut = norm.wrap(nn.Conv2d(in_channels, widths[-1], 1, stride, bias=False))
+            projection_layer = norm.wrap(nn.Conv2d(in_channels, widths[-1], 1, stride, bias=False))
+            self.shortcut = scaled(projection_layer, layer_scales)
             if not preact:
                 self.shortcut_norm = _normalization(norm, widths[-1])
 
@@ -194,6 +197,9 @@ class ResidualRelu(nn.Module, ABC):
             et al. 2021, Sec. 3), with alpha = ``residual_scale``.
         scalar_biases: Fixup's scalar biases, before every conv, ReLU and the head.
         checkpoint_activations: keep the inputs of blocks alone for the backward pass, and recompute the rest.
+        layer_scales: give every layer a fixed multiplier, and the network one on its input and one on its
+            logits, for ``init=preconditioned`` and ``init.output_std``. All are buffers, 1 until an init
+            sets them.
         input_shape: ``(C, H, W)``.
         num_classes: number of logits.
         norm: normalization of stem and blocks.
@@ -219,6 +225,7 @@ class ResidualRelu(nn.Module, ABC):
         scale_branch_input: bool = False,
         scalar_biases: bool = False,
         checkpoint_activations: bool = False,
+        layer_scales: bool = False,
         *,
         input_shape: Sequence[int],
         num_classes: int,
@@ -240,9 +247,12 @@ class ResidualRelu(nn.Module, ABC):
         self.checkpoint_activations = checkpoint_activations
         kernel = 3 if stem == "cifar" else 7
         self.stem_bias = _scalar_bias(scalar_biases)
-        self.stem = norm.wrap(
-            nn.Conv2d(input_shape[0], outs[0], kernel, 1 if stem == "cifar" else 2, kernel // 2, bias=bias)
+        self.input_scale = Scale() if layer_scales else nn.Identity()
+        self.output_scale = Scale() if layer_scales else nn.Identity()
+        first = nn.Conv2d(
+            input_shape[0], outs[0], kernel, 1 if stem == "cifar" else 2, kernel // 2, bias=bias
         )
+        self.stem = scaled(norm.wrap(first), layer_scales)
         every = None if preact else norm.activation(outs[0])
         self.stem_norm = every or norm.placement("first", outs[0]) or nn.Identity()
         self.stem_relu_bias = nn.Identity() if preact else _scalar_bias(scalar_biases)
@@ -279,6 +289,7 @@ class ResidualRelu(nn.Module, ABC):
                         skip_scale=skip_scale,
                         input_std=variance**0.5 if scale_branch_input else 1.0,
                         scalar_biases=scalar_biases,
+                        layer_scales=layer_scales,
                         norm=norm,
                     )
                 )
@@ -293,7 +304,7 @@ class ResidualRelu(nn.Module, ABC):
         self.last_norm = every or norm.placement("last", channels) or nn.Identity()
         self.last_relu_bias = _scalar_bias(scalar_biases and preact)
         self.head_bias = _scalar_bias(scalar_biases)
-        self.head = nn.Linear(channels, num_classes)
+        self.head = scaled(nn.Linear(channels, num_classes), layer_scales)
 
     @abstractmethod
     def projects(self, in_channels: int, out_channels: int, stride: int) -> bool:
@@ -301,7 +312,7 @@ class ResidualRelu(nn.Module, ABC):
 
     def features(self, inputs: Tensor) -> Tensor:
         """Map images ``(N, C, H, W)`` to the last feature map before pooling, ``(N, C', H', W')``."""
-        hidden = self.stem_norm(self.stem(self.stem_bias(inputs)))
+        hidden = self.stem_norm(self.stem(self.stem_bias(self.input_scale(inputs))))
         if not self.preact:
             hidden = torch.relu(self.stem_relu_bias(hidden))
         hidden = self.pool(hidden)
@@ -319,7 +330,8 @@ class ResidualRelu(nn.Module, ABC):
     def forward(self, inputs: Tensor) -> Tensor:
         """Map images ``(N, C, H, W)`` to logits ``(N, num_classes)``."""
         logits: Tensor = self.head(self.head_bias(self.features(inputs).mean(dim=(2, 3))))
-        return logits
+        scaled_logits: Tensor = self.output_scale(logits)
+        return scaled_logits
 
     def sites(self) -> Iterator[Site]:
         """List the layers in order of use.
@@ -331,7 +343,7 @@ class ResidualRelu(nn.Module, ABC):
         return named(self, self._sites())
 
     def _sites(self) -> Iterator[Site]:
-        yield Site("", self.stem, Role.STEM, relu=not self.preact)
+        yield Site("", bare(self.stem), Role.STEM, relu=not self.preact)
         for stage, blocks in enumerate(self.stages):
             assert isinstance(blocks, nn.Sequential)
             for index, unit in enumerate(blocks):
@@ -346,7 +358,7 @@ class ResidualRelu(nn.Module, ABC):
                 for position, conv in enumerate(unit.convs):
                     yield Site(
                         "",
-                        conv,
+                        bare(conv),
                         Role.BRANCH,
                         relu=position < length - 1,
                         position=position,
@@ -354,8 +366,8 @@ class ResidualRelu(nn.Module, ABC):
                         **place,
                     )
                 if unit.shortcut is not None:
-                    yield Site("", unit.shortcut, Role.SHORTCUT, relu=False, **place)
-        yield Site("", self.head, Role.HEAD, relu=False)
+                    yield Site("", bare(unit.shortcut), Role.SHORTCUT, relu=False, **place)
+        yield Site("", bare(self.head), Role.HEAD, relu=False)
 
 
 def _normalization(norm: Norm, channels: int) -> nn.Module:
