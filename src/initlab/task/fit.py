@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -31,17 +32,27 @@ from initlab.training.epochs import Epochs
 from initlab.training.history import History
 from initlab.training.progress_bar import ProgressBar
 
-# What Lightning says about loaders and folders that are as they are meant to be.
+# What Lightning says about loaders, folders and launchers that are as they are meant to be.
 _EXPECTED = (
     "does not have many workers",
     "Checkpoint directory .* exists",
     "is smaller than the logging interval",
     "GPU available but not used",
+    "The `srun` command is available",
     "Trying to infer the `batch_size`",
     ".*LeafSpec.* is deprecated",
 )
 
 
+@contextmanager
+def _without_expected_warnings() -> Iterator[None]:
+    with warnings.catch_warnings():
+        for message in _EXPECTED:
+            warnings.filterwarnings("ignore", f".*{message}")
+        yield
+
+
+@_without_expected_warnings()
 def fit(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
     """Train one network and return its metrics.
 
@@ -68,18 +79,15 @@ def fit(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
     clock = time.perf_counter()
     exit_code = 1
     try:
-        with warnings.catch_warnings():
-            for message in _EXPECTED:
-                warnings.filterwarnings("ignore", f".*{message}")
-            try:
-                trainer.fit(module, Epochs(loaders.train), loaders.val, ckpt_path=resume, weights_only=True)
-            except Diverged as error:
-                outcome.status, outcome.error = "diverged", str(error)
-                outcome.metrics = {"diverged/epoch": error.epoch, "diverged/step": error.step}
-            outcome.samples_per_s = module.samples_seen / (time.perf_counter() - clock)
-            outcome.metrics |= history.last
-            if outcome.status == "ok":
-                outcome.metrics |= _test_best(trainer, module, checkpoint, loaders)
+        try:
+            trainer.fit(module, Epochs(loaders.train), loaders.val, ckpt_path=resume, weights_only=True)
+        except Diverged as error:
+            outcome.status, outcome.error = "diverged", str(error)
+            outcome.metrics = {"diverged/epoch": error.epoch, "diverged/step": error.step}
+        outcome.samples_per_s = module.samples_seen / (time.perf_counter() - clock)
+        outcome.metrics |= history.last
+        if outcome.status == "ok":
+            outcome.metrics |= _test_best(trainer, module, checkpoint, loaders)
         exit_code = 0
     finally:
         finish_logger(logger, outcome.metrics, exit_code)

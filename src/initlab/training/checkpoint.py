@@ -58,9 +58,8 @@ class Checkpoint(lightning.Callback):
                 f"the checkpoint {path} cannot be read; ckpt_path=null starts the run anew"
             ) from error
         if state["run_id"] != self.run_id:
-            raise ConfigError(
-                f"the checkpoint {path} is of another configuration: of run {state['run_id']}, not {self.run_id}"
-            )
+            told = f"of run {state['run_id']}, not {self.run_id}"
+            raise ConfigError(f"the checkpoint {path} is of another configuration: {told}")
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run must know: the run and its best epoch so far."""
