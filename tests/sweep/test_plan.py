@@ -62,3 +62,11 @@ def test_equal_cells_are_one_run(composer: Composer) -> None:
 
 def test_the_first_cell_has_one_value_of_each_key() -> None:
     assert first_cell(["init=he,proposed", "seed=0-3", "lr=0.1"]) == ["init=he", "seed=0", "lr=0.1"]
+
+
+def test_the_grid_pairs_each_norm_with_the_inits_that_fit_it(composer: Composer) -> None:
+    cells = plan(composer, ["experiment=grid", "seed=0", "model.num_blocks=1"]).cells
+    pairs = {(cell.config["norm"]["name"], cell.config["init"]["name"]) for cell in cells}
+    weight = ("pytorch", "data_dependent", "hanin", "proposed")
+    assert pairs == {*(("weight", init) for init in weight), ("batch", "orthogonal")}
+    assert len(cells) == 5 * 4 * 2
