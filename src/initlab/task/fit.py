@@ -61,7 +61,7 @@ def fit(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
         Refused: the init does not fit the norm or the network.
     """
     seed = config["seed"]
-    # Build everything that can be refused before anything is written.
+    # What can be refused without the data comes first, before any file of an older run is touched.
     source, init = build_source(config), build_init(config)
     schedule = build(config["schedule"])
     history = History(MetricsCsv(folder.metrics_path))
