@@ -61,12 +61,13 @@ def fit(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
         Refused: the init does not fit the norm or the network.
     """
     seed = config["seed"]
-    # Build everything that can be refused before anything is written.
+    # What can be refused without the data comes first, before any file of an older run is touched.
     source, init = build_source(config), build_init(config)
     schedule = build(config["schedule"])
     history = History(MetricsCsv(folder.metrics_path))
     checkpoint = Checkpoint(folder.path / "checkpoints", folder.run_id, **config["callback"]["checkpoint"])
     resume = _checkpoint_to_resume(config["ckpt_path"], checkpoint)
+    torch.backends.cudnn.allow_tf32 = False  # precision 32-true means 32 bits, in convolutions too
     torch.manual_seed(seed)  # for layers that draw while they train; inits and data have their own streams
     logger = build_logger(config, folder)
     trainer = _trainer(config, folder, logger, [history, checkpoint])

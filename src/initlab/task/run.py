@@ -16,10 +16,8 @@ from initlab.configs_dir import configs_dir
 from initlab.errors import InitlabError, Refused
 from initlab.results.environment import git_state, versions
 from initlab.results.identity import run_id
-from initlab.results.record import RunResult
+from initlab.results.record import RunResult, Status
 from initlab.results.run_folder import RunFolder
-
-Status = Literal["ok", "diverged", "crashed", "killed", "refused"]
 
 
 @dataclass
