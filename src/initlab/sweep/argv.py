@@ -38,7 +38,7 @@ def rewrite(argv: Sequence[str]) -> list[str]:
     expanded = [expand(word) for word in overrides]
     if not is_multirun(argv):
         for before, after in zip(overrides, expanded, strict=True):
-            if before != after:
+            if before != after and not before.startswith("sweep."):
                 raise ConfigError(f"{before} is a range of runs: add -m to sweep over it")
     return [*(_deferred(word, expanded) for word in expanded), *flags]
 
@@ -51,10 +51,14 @@ def is_multirun(argv: Sequence[str]) -> bool:
 def expand(override: str) -> str:
     """Write ``key=0-4,7`` as ``key=0,1,2,3,4,7`` and ``key=0-19`` as ``key=range(0,20)``; leave the rest.
 
+    ``sweep.retry=crashed,diverged`` is a list for the sweep itself and no axis of the grid.
+
     Raises:
         ConfigError: a range runs backwards.
     """
     match = _OVERRIDE.fullmatch(override)
+    if match is not None and match["key"] == "sweep.retry" and not match["value"].startswith("["):
+        return f"sweep.retry=[{match['value']}]"
     if match is None or "-" not in match["value"] or not _RANGE.fullmatch(match["value"]):
         return override
     ranges = []

@@ -84,7 +84,7 @@ def select(planned: Plan, store: Store, options: Mapping[str, Any]) -> list[Cell
     Raises:
         ConfigError: ``sweep.retry`` names a status that does not exist.
     """
-    retry = options["retry"] if isinstance(options["retry"], list) else str(options["retry"]).split(",")
+    retry = options["retry"]
     wrong = [status for status in retry if status not in RETRIABLE]
     if wrong:
         raise ConfigError(f"sweep.retry={wrong[0]}: can be {', '.join(RETRIABLE)}")

@@ -7,6 +7,7 @@ import time
 import lightning
 
 from initlab.results.metrics_csv import MetricsCsv
+from initlab.training.classifier import Classifier
 
 
 class History(lightning.Callback):
@@ -30,7 +31,8 @@ class History(lightning.Callback):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write the row."""
-        self.last = {key: float(value) for key, value in trainer.callback_metrics.items()}
+        assert isinstance(pl_module, Classifier)
+        self.last = pl_module.epoch_metrics()
         seconds = time.perf_counter() - self._started
         row = {"epoch": trainer.current_epoch, "step": trainer.global_step, **self.last}
         self.table.append(row | {"seconds": round(seconds, 4)})
