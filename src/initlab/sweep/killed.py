@@ -8,7 +8,6 @@ from typing import Any
 
 from initlab.configs_dir import configs_dir
 from initlab.results.environment import git_state, versions
-from initlab.results.identity import run_id
 from initlab.results.lock import Held, Lock
 from initlab.results.record import Damaged, RunResult
 from initlab.results.run_folder import RunFolder
@@ -24,17 +23,17 @@ def stamp(folder: RunFolder) -> str | None:
 
 
 def record_killed(
-    config: Mapping[str, Any], before: str | None, error: str, wall_s: float = 0.0
+    folder: RunFolder, config: Mapping[str, Any], before: str | None, error: str, wall_s: float = 0.0
 ) -> RunResult | Held:
     """Record a run as killed, unless it left a result before it died; return what stands there now.
 
     Args:
+        folder: of the run.
         config: of the run.
         before: :func:`stamp` of its folder when it was started.
         error: what became of it, in words.
         wall_s: seconds from its start to its end, where known.
     """
-    folder = RunFolder(config["paths"]["output_dir"], run_id(config))
     folder.create()
     try:
         with Lock(folder.path):

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from initlab.results.lock import Held
 from initlab.results.record import RunResult
+from initlab.stopping import requested
 from initlab.sweep.plan import Cell
 
 
@@ -37,9 +38,7 @@ def in_process(run: Run, cells: Sequence[Cell], report: Report, fail_fast: bool)
         except Held as held:
             result = held
         report(result)
-        if isinstance(result, Held):
-            continue
-        if result.status == "killed":
-            raise KeyboardInterrupt(result.error)
-        if fail_fast and result.status == "crashed":
+        if (signal := requested()) is not None:
+            raise KeyboardInterrupt(f"stopped by {signal}")
+        if fail_fast and isinstance(result, RunResult) and result.status == "crashed":
             return

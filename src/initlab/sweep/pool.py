@@ -168,13 +168,14 @@ class _Worker:
 
     def start(self, cell: Cell, timeout_min: float | None) -> None:
         self.cell, self.clock = cell, time.monotonic()
-        self.before = stamp(RunFolder(cell.config["paths"]["output_dir"], cell.run_id))
+        self.folder = RunFolder(cell.config["paths"]["output_dir"], cell.run_id)
+        self.before = stamp(self.folder)
         self.timeout_min = timeout_min
         self.deadline = None if timeout_min is None else self.clock + 60 * timeout_min
         self.reason: str | None = None
         self.kill_at = float("inf")
         with suppress(OSError):  # it is dead, as `receive` will find
-            self.pipe.send(dict(cell.config))
+            self.pipe.send((cell.run_id, dict(cell.config)))
 
     def stop(self, reason: str, at_once: bool = False) -> None:
         """Ask the run to stop, and kill it if it does not, or at once."""
@@ -237,8 +238,7 @@ class _Worker:
             self.display.remove_task(self.bars.pop(bar))
 
     def _ended(self, kind: str, content: str) -> RunResult | Held:
-        cell, self.cell = self.cell, None
-        assert cell is not None
+        self.cell = None
         if kind == "error":
             raise InitlabError(content)
         if kind == "held":
@@ -246,7 +246,7 @@ class _Worker:
         result = RunResult.from_json(content)
         if result.status == "killed" and self.reason is not None:
             result = replace(result, error=self.reason)
-            RunFolder(cell.config["paths"]["output_dir"], cell.run_id).write_result(result)
+            self.folder.write_result(result)
         return result
 
     def _killed(self) -> RunResult | Held:
@@ -259,7 +259,7 @@ class _Worker:
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         self._kill()
         error = self.reason or f"the worker process ended with {how}"
-        return record_killed(cell.config, self.before, error, time.monotonic() - self.clock)
+        return record_killed(self.folder, cell.config, self.before, error, time.monotonic() - self.clock)
 
 
 def _name(run: Run) -> str:

@@ -21,30 +21,30 @@ from typing import Any
 
 from initlab.errors import InitlabError
 from initlab.progress import TaskID, use
-from initlab.results.identity import run_id
 from initlab.results.lock import Held
 from initlab.results.run_folder import RunFolder
 
 LOG = "log.txt"
+Order = tuple[str, Mapping[str, Any]]  # a run id and its configuration
 
 
 def main(fd: int, function: str) -> None:
-    """Import the function and call it with one configuration after another, until None comes."""
+    """Import the function and call it with the configuration of one order after another, until None comes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     pipe = Connection(fd)
-    inbox: queue.SimpleQueue[Mapping[str, Any] | None] = queue.SimpleQueue()
+    inbox: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(pipe, inbox), daemon=True).start()
     module, _, name = function.partition(":")
     run = getattr(import_module(module), name)
     pipe.send(("ready", None))
     with use(_Wire(pipe)):
-        while (config := inbox.get()) is not None:
-            pipe.send(_answer(run, config))
+        while (order := inbox.get()) is not None:
+            pipe.send(_answer(run, *order))
 
 
-def _answer(run: Any, config: Mapping[str, Any]) -> tuple[str, str]:
+def _answer(run: Any, run_id: str, config: Mapping[str, Any]) -> tuple[str, str]:
     try:
-        folder = RunFolder(config["paths"]["output_dir"], run_id(config))
+        folder = RunFolder(config["paths"]["output_dir"], run_id)
         folder.create()
         with log_to(folder.path / LOG):
             return "result", run(config).to_json()
@@ -54,7 +54,7 @@ def _answer(run: Any, config: Mapping[str, Any]) -> tuple[str, str]:
         return "error", str(error)
 
 
-def _listen(pipe: Connection, inbox: queue.SimpleQueue[Mapping[str, Any] | None]) -> None:
+def _listen(pipe: Connection, inbox: queue.SimpleQueue[Order | None]) -> None:
     try:
         while True:
             inbox.put(pipe.recv())
