@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +100,18 @@ class RunFolder:
             return RunResult.from_json(text)
         except ValueError as error:
             raise Damaged(f"{self.result_path} is damaged: {error}") from error
+
+    def finished(self, retry: Collection[str] = ()) -> RunResult | None:
+        """Return the result of a run that need not run again: one that is there, whole, and not killed.
+
+        Args:
+            retry: statuses to run again all the same.
+        """
+        try:
+            result = self.read_result()
+        except Damaged:
+            return None
+        return None if result is None or result.status in ("killed", *retry) else result
 
     def write_error(self, traceback_text: str) -> None:
         """Write the traceback of a crash.
