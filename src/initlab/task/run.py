@@ -26,11 +26,12 @@ from initlab.stopping import Stopped, listening
 class Outcome:
     """What a task returns."""
 
-    status: Literal["ok", "diverged"] = "ok"
+    status: Literal["ok", "diverged", "crashed"] = "ok"
     metrics: dict[str, float | int | None] = field(default_factory=dict)
     device: str = "cpu"
     samples_per_s: float | None = None
     error: str | None = None
+    traceback: str | None = None  # of a crash that left metrics behind
 
 
 def run_task(config: Mapping[str, Any]) -> RunResult:
@@ -60,6 +61,8 @@ def _carry_out(config: Mapping[str, Any], folder: RunFolder, lock: Lock) -> RunR
         with listening():
             outcome = _task(config)(config, folder)
         status = outcome.status
+        if outcome.traceback is not None:
+            folder.write_error(outcome.traceback)
     except Refused as refusal:
         outcome, status = Outcome(error=str(refusal)), "refused"
     except InitlabError:
