@@ -45,8 +45,10 @@ def test_where_results_go_does_not_rename_an_experiment(composer: Composer) -> N
 
 
 def test_a_range_needs_whole_numbers(composer: Composer) -> None:
-    with pytest.raises(ConfigError, match="a range needs a key that holds whole numbers"):
-        plan(composer, ["lr=0-3"])
+    for mistake in ("lr=0-3", "lr=0-2,5"):
+        with pytest.raises(ConfigError, match="a range needs a key that holds whole numbers"):
+            plan(composer, [mistake])
+    assert len(plan(composer, ["lr=1,2,3"]).cells) == 3
 
 
 def test_every_value_of_an_axis_is_checked(composer: Composer) -> None:

@@ -124,4 +124,4 @@ def test_what_the_person_must_mend_is_told_and_not_recorded(
         run_task(config)
     assert sentence in str(told.value)
     assert "\n" not in str(told.value)
-    assert not (tmp_path / "out" / "runs" / run_id(config) / "result.json").exists()
+    assert not (tmp_path / "out" / "runs" / run_id(config)).exists()

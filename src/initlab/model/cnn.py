@@ -31,8 +31,9 @@ class Cnn(nn.Module):
     def __init__(
         self,
         depth: int,
-        width: int,
-        padding_mode: PaddingMode,
+        width: int = 512,
+        padding_mode: PaddingMode = "zeros",
+        *,
         input_shape: Sequence[int],
         num_classes: int,
         norm: Norm,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,12 @@ class RunFolder:
 
         text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
         write_text(self.config_path, text)
+
+    def discard(self) -> None:
+        """Take away the folder of a run that never began; one that holds more than its config stays."""
+        self.config_path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.path.rmdir()
 
     def write_result(self, result: RunResult) -> None:
         """Write the record; of several writers the last wins, and no reader sees a part.

@@ -179,10 +179,16 @@ def check_value(schema: DictConfig, key: str, value: Any) -> None:
         raise ConfigError(f"{key} is a group of keys: set one of {', '.join(map(str, current))}")
     wanted = _kind(current)
     given = _kind(value)
-    fits = given == wanted or (wanted, given) in _ACCEPTED or "null" in (wanted, given)
+    fits = given == wanted or (wanted, given) in _ACCEPTED or wanted == "null"
+    fits = fits or (given == "null" and wanted in ("str", "list", "dict"))
     # Some arguments of a part are one number, or a list with one for each layer.
     per_layer = "." in key and given == "list" and {_kind(item) for item in value} == {wanted}
     fits = fits or per_layer
+    if wanted == given == "list" and current:
+        kind = _kind(current[0])
+        for item in value:
+            if _kind(item) != kind and (kind, _kind(item)) not in _ACCEPTED:
+                raise ConfigError(f"{key}: must list {_ARTICLE[kind]} after another, and {item} is not")
     if not fits:
         raise ConfigError(f"{key}={value}: must be {_ARTICLE[wanted]}, not {_ARTICLE[given]}")
 

@@ -107,10 +107,10 @@ def _is_sweep(override: Override) -> bool:
 def _check_range(base: DictConfig, argument: str) -> None:
     override = parse(argument)
     key = str(override.key_or_group)
-    if override.is_range_sweep() and not is_integer(base, key):
-        raise ConfigError(
-            f"{argument}: a range needs a key that holds whole numbers; list the values instead"
-        )
+    is_range = override.is_range_sweep() or "range" in getattr(override.value(), "tags", ())
+    if is_range and not is_integer(base, key):
+        told = f"{key}={','.join(override.sweep_string_iterator())}"
+        raise ConfigError(f"{told}: a range needs a key that holds whole numbers; list the values instead")
 
 
 def _plain(value: Any) -> str:
