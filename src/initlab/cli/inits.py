@@ -25,8 +25,8 @@ HEAD = """\
 
 Every strategy of `configs/init`. n are channels and k kernel sizes, so that k² n is a fan; g is the gain of a
 weight-normalized layer, v its direction. The formula and the name of the test stand in the strategy's class,
-the source in the first line of its file; what a strategy fits was found by trying it on a small network of each
-kind with each norm. This page is written by `make docs`; a test fails where it is out of date.
+the source in the first line of its file; what a strategy fits was found by trying it on a small network of
+each kind with each norm. This page is written by `make docs`; a test fails where it is out of date.
 `python -m initlab list inits` prints the same.
 
 | init | formula | source | norms | networks | needs | test |
@@ -157,9 +157,8 @@ def page(found: Sequence[Strategy]) -> str:
         "",
         "## Which init fits which network, with which norm",
         "",
-        "; ".join(f"**{letter}** {norm}" for norm, letter in short.items())
-        + ". Where a strategy refuses, it",
-        "says why in one sentence.",
+        "; ".join(f"**{letter}** {norm}" for norm, letter in short.items()) + ".",
+        "Where a strategy refuses, it says why in one sentence.",
         "",
         "| init | " + " | ".join(networks) + " |",
         "|---|" + "---|" * len(networks),
