@@ -1,6 +1,11 @@
+from pathlib import Path
+
+import pytest
 from rich.console import Console
 
 from initlab.cli.probe import MOST_ROWS, evenly, number, page
+from initlab.cli.train import single
+from initlab.sweep.compose import Composer, config_loader
 
 
 def printed(metrics: dict[str, float | int | None], width: int = 100) -> list[str]:
@@ -55,3 +60,22 @@ def test_even_steps_hold_both_ends() -> None:
 
 def test_numbers_are_short() -> None:
     assert [number(x) for x in (None, 5, 1e-31, 0.123456)] == ["-", "5", "1e-31", "0.1235"]
+
+
+def test_a_single_probe_ends_with_the_table_and_a_second_one_shows_it_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["task=probe", "model=mlp", "model.depth=2", "model.width=8", "norm=none", "init=he"]
+    words += ["data=synthetic", "data.shape=[6]", "data.train_size=20", "trainer.accelerator=cpu"]
+    with config_loader() as loader:
+        config = Composer(loader).compose([*words, f"paths.output_dir={tmp_path}"])
+    shown = []
+    for _ in range(2):
+        assert single(config) == 0
+        shown.append(capsys.readouterr().err.split("\n"))
+    tables = [
+        [line for line in lines if line.lstrip().startswith(("layer", "hidden.", "head"))] for lines in shown
+    ]
+    assert len(tables[0]) == 4
+    assert tables[0] == tables[1]
+    assert "has its result already" in shown[1][0]
