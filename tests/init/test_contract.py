@@ -1,5 +1,6 @@
 """What every init promises, checked over the files of ``configs/init`` on every network with every norm."""
 
+import json
 from functools import cache
 
 import pytest
@@ -10,6 +11,7 @@ import components
 from initlab.errors import ConfigError, Refused
 from initlab.init import Init, initialize
 
+FITS = components.ROOT / "src" / "initlab" / "init" / "fits.json"
 INITS = components.names("init")
 MODELS = components.names("model")
 NORMS = components.names("norm")
@@ -82,6 +84,14 @@ def cases(init: str, dtype: torch.dtype = torch.float32):
 @pytest.mark.parametrize("init", INITS)
 def test_fits_some_network(init):
     assert next(cases(init), None) is not None
+
+
+@pytest.mark.parametrize("init", INITS)
+def test_what_it_fits_is_listed(init):
+    listed = json.loads(FITS.read_text())[init]
+    fits = [(name, norm) for name, norms in listed["fits"].items() for norm in norms]
+    assert fits == [(name, norm) for name, norm, _, _ in cases(init)], "run `make docs`"
+    assert listed["needs"] == components.needs(init)
 
 
 @pytest.mark.parametrize("init", INITS)

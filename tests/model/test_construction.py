@@ -61,8 +61,8 @@ def test_whatever_no_layer_holds_is_what_it_would_be() -> None:
     assert bool((model.layer.weight == 7).all())
     bound = (6 / (1 + 5) / 50) ** 0.5
     assert bool((model.table.abs() <= bound).all())
-    assert float(model.table.std()) == pytest.approx(bound / 3**0.5, rel=0.1)
-    assert float(model.cosine.std()) == pytest.approx(0.02, rel=0.1)
+    assert model.table.std().item() == pytest.approx(bound / 3**0.5, rel=0.1)
+    assert model.cosine.std().item() == pytest.approx(0.02, rel=0.1)
     assert not bool((model.transposed.weight == 7).any())
     assert bool((model.norm.weight == 1).all())
     assert bool((model.norm.running_var == 1).all())

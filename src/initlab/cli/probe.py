@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -15,9 +16,8 @@ BY_LAYER = {
     "signal/forward_ratio": "|h|/|x|",
     "signal/backward_ratio": "|dL/da|",
     "correlation/cosine": "cosine",
-    "gradient/ratio": "|dL/dW|/|W|",
-    "gr_scaling/weight": "GR scaling",
-    "gr_scaling/actual": "E[(Gr)^2]",
+    "gradient/ratio": "|dW|/|W|",
+    "gr_scaling/weight": "GR",
 }
 # Of the whole network, first to last.
 OVERALL = (
@@ -52,9 +52,11 @@ def page(metrics: Metrics) -> RenderableType:
     parts: list[RenderableType] = []
     if picked:
         lines = new_table("layer", *shown.values(), right=frozenset(shown.values()))
+        lines.padding = (0, 1, 0, 0)  # narrow, so that 80 columns hold it
+        common = len(shared_prefix([layer for layer in layers if layer != "input"]))
         for layer in picked:
             numbers = [number(values[layer]) if layer in values else "" for values in found.values()]
-            lines.add_row(Text(layer), *numbers)
+            lines.add_row(Text(layer if layer == "input" else layer[common:]), *numbers)
         parts.append(lines)
         if len(picked) < len(layers):
             parts.append(Text(f"{len(picked)} of {len(layers)} layers and blocks; all are in the CSV files"))
@@ -66,6 +68,13 @@ def page(metrics: Metrics) -> RenderableType:
 def of_layer(metrics: Metrics, name: str) -> list[tuple[str, Any]]:
     """Return the values of one metric by layer."""
     return [(key[len(name) + 1 :], value) for key, value in metrics.items() if key.startswith(f"{name}/")]
+
+
+def shared_prefix(names: Sequence[str]) -> str:
+    """Return the first parts of dotted names that all have in common, such as ``network.``."""
+    parents = [name.split(".")[:-1] for name in names]
+    alike = takewhile(lambda parts: len({*parts}) == 1, zip(*parents, strict=False))
+    return "".join(f"{parts[0]}." for parts in alike)
 
 
 def evenly(items: Sequence[str], count: int) -> list[str]:
@@ -83,4 +92,4 @@ def number(value: Any) -> str:
         return "-"
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:.4g}"
+    return f"{value:.3g}"

@@ -21,8 +21,15 @@ Batch = Tensor | tuple[Tensor, Tensor]
 
 
 class Init(ABC):
-    """A strategy that sets every parameter of a network in place."""
+    """A strategy that sets every parameter of a network in place.
 
+    Attributes:
+        formula: what it sets the parameters to, in one line; n are channels and k kernel sizes.
+        held_by: the test in ``tests/init/test_<name>.py`` that its theorem is held by.
+    """
+
+    formula: ClassVar[str]
+    held_by: ClassVar[str]
     needs_weight_norm: ClassVar[bool] = False
     needs_batch: ClassVar[bool] = False
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import Generator, Tensor
 
@@ -25,6 +25,9 @@ class He(SiteInit):
         distribution: ``normal``, or ``uniform`` on :math:`\pm\sqrt{6 / n}`.
         mode: ``fan_in`` or ``fan_out``.
     """
+
+    formula: ClassVar[str] = "E[W²] = 2 / fan, fan = k² n_in or k² n_out; b = 0"
+    held_by: ClassVar[str] = "test_the_second_moment_is_2_over_the_fan"
 
     distribution: Literal["normal", "uniform"] = "normal"
     mode: Literal["fan_in", "fan_out"] = "fan_in"

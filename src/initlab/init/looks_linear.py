@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Generator, Tensor, nn
 
@@ -24,6 +25,9 @@ class LooksLinear(SiteInit):
     Raises:
         Refused: the network has residual blocks, does not tell which layer is the first, or an odd width.
     """
+
+    formula: ClassVar[str] = "first W = [U; -U], others [[U, -U], [-U, U]], U orthogonal (Haar); b = 0"
+    held_by: ClassVar[str] = "test_a_relu_chain_is_an_isometry_at_any_depth"
 
     def set_sites_(
         self, sites: Sequence[Site], model: nn.Module, generator: Generator, batch: Batch | None

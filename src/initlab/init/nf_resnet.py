@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Generator, Tensor, nn
 
@@ -37,6 +37,11 @@ class NfResnet(SiteInit):
     Raises:
         Refused: a weight is not standardized, or a block is not of this form.
     """
+
+    formula: ClassVar[str] = (
+        "Ŵ = γ (W - μ) / (σ √n_in), γ² = 2 / (1 - 1/π), in h + α f(h/β_l), β_(l+1)² = β_l² + α²"
+    )
+    held_by: ClassVar[str] = "test_the_variance_of_the_stream_follows_the_recursion"
 
     distribution: Literal["normal", "uniform"] = "normal"
     alpha: float = 0.2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Generator, Tensor
 
@@ -22,6 +23,9 @@ class Orthogonal(SiteInit):
     Args:
         relu_gain: the gain where a ReLU follows; 1 makes all gains equal.
     """
+
+    formula: ClassVar[str] = "W = gain · Q, Q orthogonal (Haar), gain √2 before a ReLU, else 1; b = 0"
+    held_by: ClassVar[str] = "test_rows_or_columns_are_orthogonal_with_the_gain_of_a_relu_where_one_follows"
 
     relu_gain: float = 2**0.5
 

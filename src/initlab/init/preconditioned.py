@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Generator, Tensor, nn
@@ -64,6 +64,11 @@ class Preconditioned(Geometric):
             divides that by the first layer's :math:`\alpha^2`, without which the GR scaling of its
             weights and biases is equal for alpha = 1 only.
     """
+
+    formula: ClassVar[str] = (
+        "y = α W x + b, E[W²] = c / (α² k² √(n_in n_out)), α² = q/k, q from s, t, β of the blocks"
+    )
+    held_by: ClassVar[str] = "test_the_gr_scaling_of_a_layer_moves_by_alpha_to_the_fourth"
 
     output_std: float | None = 0.05
     beta: BetaForm = "corrected"

@@ -33,6 +33,11 @@ class Proposed(SiteInit):
         stem_gamma: :math:`\gamma` of the first layer; None for the rule.
     """
 
+    formula: ClassVar[str] = (
+        "g = √(γ n_in/n_out), γ = 2 before a ReLU, 1/B_k for the last of a branch, else 1; b = 0"
+    )
+    held_by: ClassVar[str] = "test_theorem_1_the_mean_squared_norm_is_kept"
+
     needs_weight_norm: ClassVar[bool] = True
 
     directions: Directions = "orthogonal"

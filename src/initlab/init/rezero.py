@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Generator, Tensor, nn
 
@@ -28,6 +29,9 @@ class Rezero(SiteInit):
     Raises:
         Refused: the network has no blocks or no learned residual scales.
     """
+
+    formula: ClassVar[str] = "α = 0, E[W²] = 2 / (k² n_in); b = 0"
+    held_by: ClassVar[str] = "test_weights_are_hes_by_fan_in_with_the_head_and_under_batch_norm"
 
     def weight(self, site: Site, rng: Generator) -> Tensor:
         """Draw the weight of one layer, of shape ``site.shape``."""

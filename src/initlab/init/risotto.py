@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Generator, Tensor, nn
@@ -72,6 +72,12 @@ class Risotto(Init):
     Raises:
         Refused: a width is odd; a block does not tell its scales; no weight of that form exists.
     """
+
+    formula: ClassVar[str] = (
+        "Type C: LL(U_i), skip LL(M - α U_m…U_1)/β; Type B: last (LL(M) - β I)/α, others I; LL(U) = "
+        "[[U, -U], [-U, U]]"
+    )
+    held_by: ClassVar[str] = "test_all_singular_values_from_the_image_are_one"
 
     form: Form = "exact"
 

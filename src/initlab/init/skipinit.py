@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import Generator, Tensor, nn
 
@@ -29,6 +29,9 @@ class Skipinit(SiteInit):
     Raises:
         Refused: the network has no blocks or no learned residual scales.
     """
+
+    formula: ClassVar[str] = "α = 0, E[W²] = 2 / (k² n_out); b = 0"
+    held_by: ClassVar[str] = "test_branch_weights_have_zero_gradient_at_the_first_step_and_scales_have_not"
 
     distribution: Literal["normal", "uniform"] = "normal"
 
