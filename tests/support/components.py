@@ -117,7 +117,7 @@ def small_model(name: str, norm: str, **options: Any) -> nn.Module | None:
         return None
 
 
-def check_one_line(refusal: Exception) -> None:
+def check_one_line(refusal: Exception | str) -> None:
     """A refusal is one sentence, which a person reads without its traceback."""
     assert str(refusal)
     assert "\n" not in str(refusal)
