@@ -41,16 +41,21 @@ def shared_model_of(name: str, norm: str, dtype: torch.dtype) -> nn.Module | Non
     return None if model is None else model.to(dtype)
 
 
+@cache
+def to_be_set(model: nn.Module) -> list[torch.Tensor]:
+    """Every parameter and running statistic that an init can be asked to set."""
+    found: list[torch.Tensor] = []
+    for module in model.modules():
+        foreign = not type(module).__module__.startswith(("initlab.", "torch.nn.utils.parametrize"))
+        if not foreign or callable(getattr(module, "reset_parameters", None)):
+            found += [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+    return [tensor.detach() for tensor in found if tensor.is_floating_point()]
+
+
 def fill_with_nan_(model: nn.Module) -> None:
-    """Forget every parameter and running statistic that an init can be asked to set."""
-    with torch.no_grad():
-        for module in model.modules():
-            foreign = not type(module).__module__.startswith(("initlab.", "torch.nn.utils.parametrize"))
-            if foreign and not callable(getattr(module, "reset_parameters", None)):
-                continue
-            for tensor in [*module.parameters(recurse=False), *module.buffers(recurse=False)]:
-                if tensor.is_floating_point():
-                    tensor.fill_(float("nan"))
+    """Forget what an init can be asked to set."""
+    for tensor in to_be_set(model):
+        tensor.fill_(float("nan"))
 
 
 def state_after(model: nn.Module, init: Init, name: str, seed: int) -> dict[str, torch.Tensor] | None:
@@ -88,12 +93,17 @@ class Case(NamedTuple):
 
 
 @cache
+def strategy_of(init: str) -> Init:
+    return components.build("init", init)
+
+
+@cache
 def case_of(init: str, name: str, norm: str, dtype: torch.dtype) -> Case | None:
     model = model_of(init, name, norm, dtype)
     if model is None:
         return None
     before = modes_and_hooks(model)
-    state = state_after(model, components.build("init", init), name, seed=0)
+    state = state_after(model, strategy_of(init), name, seed=0)
     return None if state is None else Case(name, norm, model, state, before, modes_and_hooks(model))
 
 
@@ -118,7 +128,7 @@ def test_sets_every_parameter_and_running_statistic(init):
 
 @pytest.mark.parametrize("init", INITS)
 def test_draws_from_its_generator_and_from_nothing_else(init):
-    strategy = components.build("init", init)
+    strategy = strategy_of(init)
     for case in cases(init):
         where = f"init={init} on {case}"
         torch.manual_seed(1)
