@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,8 @@ from initlab.results.identity import run_id
 from initlab.results.metrics_csv import MetricsCsv
 from initlab.task import run_task
 from initlab.training.checkpoint import Checkpoint
+from tiny_run import TINY, Compose
 
-Compose = Callable[..., dict[str, Any]]
-TINY = [
-    "debug=smoke",
-    "model=mlp",
-    "model.depth=2",
-    "model.width=16",
-    "batch_size=64",
-    "trainer.num_threads=1",
-]
 CONVOLUTIONAL = ["debug=smoke", "model=wrn", "model.num_blocks=1", "norm=batch", "init=orthogonal"]
 
 

@@ -1,6 +1,5 @@
 """Loggers beside ``metrics.csv``: one log per run, closed when the run ends."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +7,7 @@ import pytest
 
 from initlab.results.identity import run_id
 from initlab.task import run_task
-
-Compose = Callable[..., dict[str, Any]]
-TINY = [
-    "debug=smoke",
-    "model=mlp",
-    "model.depth=2",
-    "model.width=16",
-    "batch_size=64",
-    "trainer.num_threads=1",
-]
+from tiny_run import TINY, Compose
 
 
 def test_each_run_of_a_sweep_is_one_wandb_run_and_is_finished(

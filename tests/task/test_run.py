@@ -1,7 +1,6 @@
 """Whatever happens to a run, its folder tells it."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,7 @@ from initlab.errors import ConfigError, DataError
 from initlab.results.identity import run_id
 from initlab.results.metrics_csv import MetricsCsv
 from initlab.task import run_task
-
-Compose = Callable[..., dict[str, Any]]
-TINY = [
-    "debug=smoke",
-    "model=mlp",
-    "model.depth=2",
-    "model.width=16",
-    "batch_size=64",
-    "trainer.num_threads=1",
-]
+from tiny_run import TINY, Compose
 
 
 def test_a_run_leaves_its_config_its_epochs_and_its_result(compose: Compose, tmp_path: Path) -> None:

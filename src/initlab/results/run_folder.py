@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +75,8 @@ class RunFolder:
         write_text(self.config_path, text)
 
     def discard(self) -> None:
-        """Take away the folder of a run that never began; one that holds more than its config stays."""
-        self.config_path.unlink(missing_ok=True)
-        with suppress(OSError):
-            self.path.rmdir()
+        """Take away the folder of a run that never began; its one writer alone may do so."""
+        shutil.rmtree(self.path, ignore_errors=True)
 
     def write_result(self, result: RunResult) -> None:
         """Write the record; of several writers the last wins, and no reader sees a part.

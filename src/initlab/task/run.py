@@ -49,13 +49,13 @@ def run_task(config: Mapping[str, Any]) -> RunResult:
     folder = RunFolder(config["paths"]["output_dir"], run_id(config))
     folder.create()
     new = not folder.config_path.exists()
-    try:
-        with Lock(folder.path) as lock:
+    with Lock(folder.path) as lock:
+        try:
             return folder.finished(config["sweep"]["retry"]) or _carry_out(config, folder, lock)
-    except InitlabError:
-        if new:
-            folder.discard()
-        raise
+        except InitlabError:
+            if new:
+                folder.discard()
+            raise
 
 
 def _carry_out(config: Mapping[str, Any], folder: RunFolder, lock: Lock) -> RunResult:
