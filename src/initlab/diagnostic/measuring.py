@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from initlab.diagnostic.base import Batch
 from initlab.errors import Refused
@@ -36,13 +37,17 @@ def checked_batch(model: nn.Module, batch: Batch, num_samples: int | None = None
 
 @contextmanager
 def measured(model: nn.Module, training: bool) -> Iterator[None]:
-    """Put the model in training or evaluation mode, and give back its mode and buffers at the end."""
+    """Put the model in training or evaluation mode, and give back its mode and buffers at the end.
+
+    Attention runs in plain operations inside: the fused ones have no second derivatives.
+    """
     modes = {module: module.training for module in model.modules()}
     # Batch norm in training mode moves its running statistics.
     buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()] if training else []
     model.train(training)
     try:
-        yield
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
     finally:
         for module, mode in modes.items():
             module.training = mode
