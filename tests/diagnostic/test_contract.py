@@ -53,6 +53,24 @@ def tiny_conv() -> nn.Module:
     )
 
 
+class Attention(nn.Module):
+    """The pixels look at each other, in torch's fused operation."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(channels, 3 * channels)
+
+    def forward(self, images: Tensor) -> Tensor:
+        tokens = images.flatten(2).mT
+        query, key, value = self.project(tokens)[:, None].chunk(3, -1)
+        seen = nn.functional.scaled_dot_product_attention(query, key, value)[:, 0]
+        return (tokens + seen).mean(1)
+
+
+def tiny_attention() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(2, 4, 2, stride=2), Attention(4), nn.Linear(4, 3))
+
+
 def load(path: Path) -> Any:
     options = yaml.safe_load(path.read_text())
     module, _, name = options.pop("_target_").rpartition(".")
@@ -119,7 +137,7 @@ def test_its_config_names_every_argument_with_the_default_of_the_code(path):
     assert load(path) == type(load(path))()
 
 
-@pytest.mark.parametrize("network", [tiny_mlp, tiny_conv])
+@pytest.mark.parametrize("network", [tiny_mlp, tiny_conv, tiny_attention])
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_it_measures_any_network_and_leaves_no_trace(path, network, rng):
     model, given = build(network), batch()
