@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Generator, Tensor, nn
 
@@ -25,6 +26,8 @@ class LooksLinear(SiteInit):
         Refused: the network has residual blocks, does not tell which layer is the first, or an odd width.
     """
 
+    needs_places: ClassVar[bool] = True
+
     def set_sites_(
         self, sites: Sequence[Site], model: nn.Module, generator: Generator, batch: Batch | None
     ) -> None:
@@ -38,8 +41,4 @@ class LooksLinear(SiteInit):
             return isometry.stem_weight(site, rng)
         if site.role is Role.HIDDEN:
             return isometry.hidden_weight(site, rng)
-        if site.role is Role.UNKNOWN:
-            raise Refused(
-                f"LooksLinear must know whether {site} is the first layer: give the model a sites() method"
-            )
         raise Refused(f"LooksLinear is for plain chains and {site} is in a residual block: use init=risotto")

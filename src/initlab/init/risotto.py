@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Generator, Tensor, nn
@@ -73,6 +73,8 @@ class Risotto(Init):
         Refused: a width is odd; a block does not tell its scales; no weight of that form exists.
     """
 
+    needs_places: ClassVar[bool] = True
+
     form: Form = "exact"
 
     def __post_init__(self) -> None:
@@ -95,8 +97,6 @@ class Risotto(Init):
                 _write(site, stem_weight(site, generator))
             elif site.role is Role.HIDDEN:
                 _write(site, hidden_weight(site, generator))
-            elif site.role is Role.UNKNOWN:
-                raise Refused(f"Risotto must know the place of {site}: give the model a sites() method")
             elif site is blocks[id(site.unit)][0]:
                 for member, matrix in self.block(blocks[id(site.unit)], generator):
                     _write(member, delta(matrix, member.kernel_size))
