@@ -28,7 +28,7 @@ def test_rows_or_columns_are_orthogonal_with_the_gain_of_a_relu_where_one_follow
 
 def test_a_network_that_says_nothing_of_relus_is_refused_unless_the_gain_is_1(rng):
     model = nn.Sequential(nn.Linear(3, 3), nn.ReLU())
-    with pytest.raises(Refused, match=r"whether a ReLU follows 0: .* or set init.relu_gain=1"):
+    with pytest.raises(Refused, match=r"where its ReLUs .* of 0 Linear.*; or set init.relu_gain=1"):
         initialize(model, Orthogonal(), rng)
     initialize(model, Orthogonal(relu_gain=1.0), rng)
     weight = model[0].weight.detach()

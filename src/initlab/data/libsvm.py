@@ -85,9 +85,7 @@ class Libsvm(ArraySource):
     @property
     def class_names(self) -> tuple[str, ...]:
         """The labels of the text."""
-        if self.arrays.classes is not None:
-            return self.arrays.classes
-        return tuple(map(str, range(int(self.arrays.y_train.max()) + 1)))
+        return self.arrays.class_names
 
     def read(self) -> tuple[Examples, Examples]:
         """Read both parts, splitting a test part off where there is no test file."""

@@ -62,9 +62,7 @@ class Npz(ImageSource):
     @property
     def class_names(self) -> tuple[str, ...]:
         """The file's ``classes``, or the labels."""
-        if self.arrays.classes is not None:
-            return self.arrays.classes
-        return tuple(map(str, range(int(self.arrays.y_train.max()) + 1)))
+        return self.arrays.class_names
 
     def read(self) -> tuple[Examples, Examples]:
         """Read both parts, splitting a test part off where the file has none."""
