@@ -4,14 +4,33 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
+from hypothesis import settings
 
 import initlab  # noqa: F401  (arms the torchvision cure before anything imports lightning or timm)
 
 torch.set_num_threads(1)
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture
 def rng() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def compose(tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Compose the configuration of a run that writes below the test's folder."""
+    from initlab.sweep.compose import Composer, config_loader
+
+    def composed(*arguments: str) -> dict[str, Any]:
+        with config_loader() as loader:
+            return Composer(loader).compose([f"paths.output_dir={tmp_path / 'out'}", *arguments])
+
+    return composed

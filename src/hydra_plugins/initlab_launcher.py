@@ -1,4 +1,4 @@
-"""``hydra/launcher=basic|pool``: lets Hydra find the launchers of :mod:`initlab.sweep`."""
+"""``hydra/launcher=basic|pool|slurm``: lets Hydra find the launchers of :mod:`initlab.sweep`."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -30,25 +30,21 @@ class BasicLauncher(Launcher):
 class PoolLauncher(BasicLauncher):
     """Runs several cells at a time, in worker processes on this machine."""
 
-    def __init__(self, num_workers: int | None = None) -> None:
-        self.num_workers = num_workers
+    def __init__(self, **options: Any) -> None:
+        self.options = options
 
     def launch_cells(self, cells: Sequence[Any], report: Callable[[Any], None], fail_fast: bool) -> None:
         """Run the cells and report each result as it comes."""
         from initlab.cli.train import run_cell
-        from initlab.sweep.pool import in_pool
+        from initlab.sweep.pool import PoolOptions, in_pool
 
-        in_pool(run_cell, cells, report, fail_fast, self.num_workers)
+        in_pool(run_cell, cells, report, fail_fast, PoolOptions(**self.options))
 
 
-# Hydra keeps its own launchers in the store; a YAML file of the same name would be held to their schema.
-for _name, _launcher, _options in (
-    ("basic", BasicLauncher, {}),
-    ("pool", PoolLauncher, {"num_workers": None}),
-):
-    ConfigStore.instance().store(
-        group="hydra/launcher",
-        name=_name,
-        node={"_target_": f"{_launcher.__module__}.{_launcher.__qualname__}", **_options},
-        provider="initlab",
-    )
+# Hydra keeps a launcher of this name in its store; a YAML file would be held to that one's schema.
+ConfigStore.instance().store(
+    group="hydra/launcher",
+    name="basic",
+    node={"_target_": f"{BasicLauncher.__module__}.{BasicLauncher.__qualname__}"},
+    provider="initlab",
+)

@@ -16,14 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import settings
 from PIL import Image
 from torchvision import datasets
 
 from initlab.errors import DataError
-
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

@@ -34,7 +34,9 @@ def test_blocks_equal_those_of_the_exact_hessian(kind, loss):
     generator = torch.Generator().manual_seed(5)
     inputs = torch.randn(3, *shape, generator=generator, dtype=torch.float64)
     labels = torch.randint(3, (3,), generator=generator)
-    found = GrScaling(loss=loss, heat_map=True)(net, (inputs, labels), torch.Generator().manual_seed(9))
+    found = GrScaling(loss=loss, heat_map=True, actual_samples=None)(
+        net, (inputs, labels), torch.Generator().manual_seed(9)
+    )
 
     replay = torch.Generator().manual_seed(9)  # the diagnostic draws the loss, then r of each layer
     quadratic = torch.randn(3, 3, generator=replay, dtype=torch.float64) if loss != "cross_entropy" else None
@@ -65,7 +67,9 @@ def test_both_ways_to_a_diagonal_block_agree_under_weight_norm(rng):
     for index in (0, 2):
         Weight().wrap(net[index])
     inputs = torch.randn(3, *shape, generator=rng, dtype=torch.float64)
-    found = GrScaling(heat_map=True)(net, (inputs, torch.randint(3, (3,), generator=rng)), rng)
+    found = GrScaling(heat_map=True, actual_samples=None)(
+        net, (inputs, torch.randint(3, (3,), generator=rng)), rng
+    )
     for index, entry in enumerate(found.layers):
         assert entry.actual == pytest.approx(found.heat_map[index][index], rel=1e-10)
 
@@ -75,7 +79,7 @@ def test_weight_to_gradient_ratio_equals_that_of_one_backward_pass_per_sample(rn
         net, shape = small_net(kind)
         inputs = torch.randn(4, *shape, generator=rng, dtype=torch.float64)
         labels = torch.randint(3, (4,), generator=rng)
-        found = GrScaling(actual=False)(net, (inputs, labels), rng)
+        found = GrScaling(actual_samples=0)(net, (inputs, labels), rng)
         for entry in found.layers:
             weight = net.get_submodule(entry.layer).weight
             mean_square = float(weight.detach().square().mean())
@@ -90,7 +94,9 @@ def test_a_loss_linear_in_the_outputs_has_flat_blocks(rng):
     """The last layer of a softmax with a single class: its loss is 0 whatever the logit."""
     net = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 1)).double()
     inputs = torch.randn(3, 4, generator=rng, dtype=torch.float64)
-    found = GrScaling(heat_map=True)(net, (inputs, torch.zeros(3, dtype=torch.long)), rng)
+    found = GrScaling(heat_map=True, actual_samples=None)(
+        net, (inputs, torch.zeros(3, dtype=torch.long)), rng
+    )
     assert all(entry.actual == 0 for entry in found.layers)
     assert all(value == 0 for row in found.heat_map for value in row)
     found.figure()

@@ -75,7 +75,8 @@ def geometric_means(build, shape, samples=64, seeds=SEEDS, **options):
         net = build(generator)
         inputs = torch.randn(samples, *shape, generator=generator)
         labels = torch.randint(4, (samples,), generator=generator)
-        found = GrScaling(num_samples=None, chunk_size=64, **options)(net, (inputs, labels), generator)
+        options = {"num_samples": None, "chunk_size": 64, "actual_samples": None, **options}
+        found = GrScaling(**options)(net, (inputs, labels), generator)
         for quantity in quantities:
             values = [getattr(entry, quantity) for entry in found.layers]
             logs[quantity].append([float("nan") if value is None else log(value) for value in values])
@@ -99,7 +100,7 @@ def test_scaling_of_weights_follows_the_closed_form(rule):
     expected = [1.0]
     for a, b, c in zip(WIDTHS, WIDTHS[1:], WIDTHS[2:], strict=False):
         expected.append(expected[-1] * a * variance(a, b) ** 2 / (c * variance(b, c) ** 2))
-    found = geometric_means(lambda g: mlp(WIDTHS, variance, g), (WIDTHS[0],), actual=False)
+    found = geometric_means(lambda g: mlp(WIDTHS, variance, g), (WIDTHS[0],), actual_samples=0)
     assert close(relative(found["weight"]), expected)
     if rule == "geometric":
         assert expected == pytest.approx([1, 1, 1, 1])
@@ -111,7 +112,7 @@ def test_scaling_of_weights_follows_the_closed_form(rule):
     ("rule", "factor"), [("geometric", 1.0), ("geometric, c=1", 4.0), ("geometric, c=4", 0.25)]
 )
 def test_scaling_of_biases_grows_by_four_over_c_squared(rule, factor):
-    found = geometric_means(lambda g: mlp(WIDTHS, VARIANCE[rule], g), (WIDTHS[0],), actual=False)
+    found = geometric_means(lambda g: mlp(WIDTHS, VARIANCE[rule], g), (WIDTHS[0],), actual_samples=0)
     assert close(relative(found["bias"]), [factor**layer for layer in range(4)])
     assert close(relative(found["weight"]), [1, 1, 1, 1])
 
@@ -140,7 +141,9 @@ def test_the_block_of_a_whole_batch_is_not_what_the_paper_factor_b_predicts(rng)
     direction = torch.randn(48, 96, generator=rng)
     _, product = torch.autograd.functional.hvp(batch_loss, net[2].weight.detach(), direction)
     labels = torch.zeros(samples, dtype=torch.long)
-    entry = GrScaling(loss="random_quadratic", num_samples=None)(net, (inputs, labels), rng).layers[1]
+    entry = GrScaling(loss="random_quadratic", num_samples=None, actual_samples=None)(
+        net, (inputs, labels), rng
+    ).layers[1]
     assert entry.actual == pytest.approx(entry.weight, rel=0.35)  # one R and one r
     assert float(product.square().mean()) > 2 * samples * entry.weight
 
@@ -148,7 +151,7 @@ def test_the_block_of_a_whole_batch_is_not_what_the_paper_factor_b_predicts(rng)
 def test_scaling_of_convolutions_goes_with_the_kernel_area_and_alpha_undoes_it():
     """Sec. 5: 25/9, 1, 1/9 of the last; alpha = k^{-1/2} makes them equal."""
     kernels, ones, channels = (5, 3, 1, 3), (1, 1, 1, 1), (24,) * 5
-    options = {"shape": (24, 8, 8), "samples": 4, "loss": "random_quadratic", "actual": False}
+    options = {"shape": (24, 8, 8), "samples": 4, "loss": "random_quadratic", "actual_samples": 0}
     plain = geometric_means(lambda g: conv_net(kernels, ones, channels, g), **options)
     assert close(plain["weight"] / plain["weight"][-1], [25 / 9, 1, 1 / 9, 1], tolerance=0.25)
     scaled = geometric_means(lambda g: conv_net(kernels, ones, channels, g, scaled=True), **options)
@@ -193,12 +196,18 @@ def test_chunks_do_not_change_the_result_and_num_samples_cuts_the_batch(rng):
     labels = torch.randint(5, (20,), generator=rng)
 
     def measure(**options):
+        options = {"actual_samples": None, **options}
         return GrScaling(**options)(net, (inputs, labels), torch.Generator().manual_seed(2)).metrics()
 
     assert measure(chunk_size=3) == pytest.approx(measure(chunk_size=20), rel=1e-9)
-    cut = GrScaling(num_samples=None)(net, (inputs[:7], labels[:7]), torch.Generator().manual_seed(2))
+    cut = GrScaling(num_samples=None, actual_samples=None)(
+        net, (inputs[:7], labels[:7]), torch.Generator().manual_seed(2)
+    )
     assert measure(num_samples=7) == pytest.approx(cut.metrics(), rel=1e-9)
     assert measure(num_samples=7) != pytest.approx(measure(), rel=1e-3)
+    few, fewest = measure(actual_samples=7), measure(actual_samples=7, num_samples=7)
+    assert few["gr_scaling/actual/0"] == pytest.approx(fewest["gr_scaling/actual/0"])
+    assert few["gr_scaling/weight/0"] == pytest.approx(measure()["gr_scaling/weight/0"])
 
 
 def test_norms_are_in_evaluation_mode_and_the_model_is_left_as_it_was(rng):
@@ -238,7 +247,7 @@ def test_metrics_rows_and_figure_name_every_layer(rng, tmp_path):
     assert found.rows()[1]["block/4"] == found.heat_map[1][2]
     found.figure().savefig(tmp_path / "gr_scaling.png")
     assert (tmp_path / "gr_scaling.png").stat().st_size > 5000
-    plain = GrScaling(actual=False)(net, batch, rng)
+    plain = GrScaling(actual_samples=0)(net, batch, rng)
     assert plain.metrics()["gr_scaling/actual/0"] is None
     assert "block/4" not in plain.rows()[1]
 
@@ -286,9 +295,11 @@ def test_what_has_no_scaling_is_refused_in_a_sentence(rng):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"loss": "mse"}, "diagnostic.loss=mse: must be cross_entropy or random_quadratic"),
+        ({"loss": "mse"}, "gr_scaling.loss=mse: must be cross_entropy or random_quadratic"),
         ({"num_samples": 0}, "num_samples=0"),
         ({"chunk_size": 0}, "chunk_size=0"),
+        ({"actual_samples": -1}, "actual_samples=-1: must be a whole number of at least 0"),
+        ({"actual_samples": 0, "heat_map": True}, "actual_samples=0: must be at least 1 for the heat map"),
     ],
 )
 def test_an_option_out_of_range_is_refused(options, message):

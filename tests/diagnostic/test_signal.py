@@ -242,7 +242,7 @@ def test_what_cannot_be_measured_is_named(model, sentence, rng):
 
 
 def test_labels_must_fit_the_inputs(rng):
-    with pytest.raises(InitlabError, match="must be N integers"):
+    with pytest.raises(InitlabError, match="3 inputs with 2 labels"):
         Signal()(nn.Sequential(nn.Linear(4, 3)), (torch.randn(3, 4), torch.zeros(2).long()), rng)
 
 

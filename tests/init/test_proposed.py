@@ -284,7 +284,7 @@ def test_gains_of_a_wide_residual_network(rng):
 
 @pytest.mark.parametrize(("stem_gamma", "gamma"), [(None, 1.0), (2.0, 2.0)])
 def test_the_stem_follows_the_rule_or_the_papers_code(stem_gamma, gamma, rng):
-    model = ResnetCifar(8, "zeros", (3, 8, 8), 10, Weight())
+    model = ResnetCifar(8, input_shape=(3, 8, 8), num_classes=10, norm=Weight())
     initialize(model, Proposed(stem_gamma=stem_gamma), rng)
     gains = gain_of(model.stem)
     torch.testing.assert_close(gains.square() * 16 / 3, torch.full_like(gains, gamma))

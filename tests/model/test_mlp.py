@@ -19,8 +19,8 @@ def test_depth_counts_the_hidden_layers():
     assert shapes == [(7, 6), (7, 7), (7, 7), (4, 7)]
 
 
-def test_a_list_of_widths_sets_the_depth():
-    shapes = [site.shape for site in build(depth=10, width=[5, 8]).sites()]
+def test_widths_can_be_listed():
+    shapes = [site.shape for site in build(depth=2, width=[5, 8]).sites()]
     assert shapes == [(5, 6), (8, 5), (4, 8)]
 
 
@@ -52,6 +52,7 @@ def test_the_head_is_never_weight_normalized():
         ({"depth": 0}, "model.depth=0: must be a positive whole number"),
         ({"width": 0}, "model.width=0: must be a positive whole number"),
         ({"depth": 2, "width": [3, 0]}, "model.width=0: must be a positive whole number"),
+        ({"depth": 3, "width": [4, 4]}, "model.width names 2 layers and model.depth=3: they must agree"),
     ],
 )
 def test_bad_sizes_are_refused(options, sentence):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from copy import deepcopy
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -50,6 +51,11 @@ def names(group: str) -> list[str]:
 
 def config(group: str, name: str) -> dict[str, Any]:
     """The values of one option; interpolations stay as they are written."""
+    return deepcopy(_read(group, name))
+
+
+@cache
+def _read(group: str, name: str) -> dict[str, Any]:
     values = OmegaConf.to_container(OmegaConf.load(CONFIGS / group / f"{name}.yaml"), resolve=False)
     assert isinstance(values, dict)
     return values
@@ -118,7 +124,7 @@ def small_model(name: str, norm: str, **options: Any) -> nn.Module | None:
         return None
 
 
-def check_one_line(refusal: Exception) -> None:
+def check_one_line(refusal: Exception | str) -> None:
     """A refusal is one sentence, which a person reads without its traceback."""
     assert str(refusal)
     assert "\n" not in str(refusal)

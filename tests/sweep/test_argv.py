@@ -72,6 +72,13 @@ def test_values_below_a_swept_group_wait_for_their_cell() -> None:
     assert rewrite(["-m", "model=mlp", "model.width=8"])[1] == "model.width=8"
 
 
+@pytest.mark.parametrize("value", ["crashed", "crashed,diverged", "[crashed,diverged]"])
+def test_what_to_retry_is_a_list_and_no_axis(value: str) -> None:
+    (word, _) = rewrite([f"sweep.retry={value}", "-m"])
+    assert word == f"sweep.retry=[{value.strip('[]')}]"
+    assert rewrite([f"sweep.retry={value}"]) == [word]
+
+
 def test_multirun_is_recognized_only_by_its_flags() -> None:
     assert is_multirun(["-m"])
     assert is_multirun(["a=b", "--multirun"])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Generator, Tensor, nn
 
 from initlab.diagnostic.base import Batch, Diagnostic
+from initlab.diagnostic.checks import check_count, checked_batch
 from initlab.diagnostic.gr_blocks import block_moments, diagonal_block_moment
 from initlab.diagnostic.gr_measurement import GrScalingMeasurement, LayerScaling
 from initlab.diagnostic.layer_tape import (
@@ -18,7 +19,7 @@ from initlab.diagnostic.layer_tape import (
     weight_gradient_moment,
     weight_parameters,
 )
-from initlab.diagnostic.measuring import checked_batch, measured
+from initlab.diagnostic.measuring import measuring
 from initlab.diagnostic.objective import LossName, SampleLoss, check_loss, sample_loss
 from initlab.errors import ConfigError, Refused
 from initlab.site import Site, sites_of
@@ -50,25 +51,25 @@ class GrScaling(Diagnostic):
         loss: ``cross_entropy``, or ``random_quadratic``: ``y^T R y`` with R random normal (Fig. 2).
         num_samples: use the first so many of the batch; None for all.
         chunk_size: samples per forward pass; sets the memory, not the result.
-        actual: also measure :math:`E[(G_l r)^2]`: one second backward pass per layer and chunk.
-        heat_map: also measure every block, :math:`E[(G_{ij} r_j)^2]` (Fig. 1): one Hessian-vector product per
-            layer and sample.
+        actual_samples: measure :math:`E[(G_l r)^2]` on the first so many of these, which costs one second
+            backward pass per layer, through all above it; None for all, 0 for none.
+        heat_map: also measure every block, :math:`E[(G_{ij} r_j)^2]` (Fig. 1), on the same samples: one
+            Hessian-vector product per layer and sample.
     """
 
     loss: LossName = "cross_entropy"
     num_samples: int | None = 32
     chunk_size: int = 16
-    actual: bool = True
+    actual_samples: int | None = 1
     heat_map: bool = False
 
     def __post_init__(self) -> None:
         check_loss(self.loss)
-        if self.num_samples is not None and self.num_samples < 1:
-            raise ConfigError(
-                f"diagnostic.num_samples={self.num_samples}: must be at least 1, or null for all"
-            )
-        if self.chunk_size < 1:
-            raise ConfigError(f"diagnostic.chunk_size={self.chunk_size}: must be at least 1")
+        check_count("gr_scaling.num_samples", self.num_samples, null="for all")
+        check_count("gr_scaling.chunk_size", self.chunk_size)
+        check_count("gr_scaling.actual_samples", self.actual_samples, least=0, null="for all")
+        if self.heat_map and self.actual_samples == 0:
+            raise ConfigError("gr_scaling.actual_samples=0: must be at least 1 for the heat map")
 
     def __call__(self, model: nn.Module, batch: Batch, generator: Generator) -> GrScalingMeasurement:
         """Measure the GR scaling of ``model`` at its present parameters.
@@ -77,53 +78,59 @@ class GrScaling(Diagnostic):
             Refused: the batch holds NaN or inf, no layer is trainable, two layers share a weight, or a layer
                 is used twice in one pass.
         """
-        inputs, labels = checked_batch(model, batch, self.num_samples)
+        inputs, labels = checked_batch(model, batch, self.num_samples, tokens=True)
         sites, left_out = measurable_sites(model)
-        with measured(model, training=False):
+        with measuring(model):
             with torch.no_grad():
                 num_outputs = model(inputs[:1]).numel()
             loss = sample_loss(self.loss, num_outputs, generator)
             directions = {
                 site.name: torch.randn(site.shape, generator=generator, dtype=torch.float64).to(inputs)
                 for site in sites
-                if self.actual or self.heat_map
             }
             sums = {site.name: _Sums(site) for site in sites}
-            for x, label in zip(inputs.split(self.chunk_size), labels.split(self.chunk_size), strict=True):
-                self._add(sums, model, sites, x, label, loss, directions)
+            for x, label in self._chunks(inputs, labels):
+                for passage, gradient in _gradients(model, sites, x, label, loss, create_graph=False):
+                    sums[passage.site.name].add(passage, gradient, len(x))
+            few, their_labels = inputs[: self.actual_samples], labels[: self.actual_samples]
+            for x, label in self._chunks(few, their_labels):
+                for passage, gradient in _gradients(model, sites, x, label, loss, create_graph=True):
+                    squares = diagonal_block_moment(passage, gradient, directions[passage.site.name])
+                    sums[passage.site.name].actual += squares / len(few)
             unused = [site for site in sites if not sums[site.name].num_samples]
             sites = [site for site in sites if sums[site.name].num_samples]
             left_out += [f"{site} is not used in the forward pass" for site in unused]
             heat_map = None
             if self.heat_map:
-                heat_map = block_moments(model, sites, inputs, labels, loss, directions).tolist()
+                heat_map = block_moments(model, sites, few, their_labels, loss, directions).tolist()
         return GrScalingMeasurement(
-            tuple(sums[site.name].scaling(self.actual) for site in sites),
+            tuple(sums[site.name].scaling(self.actual_samples != 0) for site in sites),
             tuple(left_out),
             None if heat_map is None else tuple(map(tuple, heat_map)),
         )
 
-    def _add(
-        self,
-        sums: dict[str, _Sums],
-        model: nn.Module,
-        sites: Sequence[Site],
-        inputs: Tensor,
-        labels: Tensor,
-        loss: SampleLoss,
-        directions: dict[str, Tensor],
-    ) -> None:
-        """Add what one chunk of samples contributes."""
-        outputs, passages = forward_passages(model, sites, inputs)
-        ends = [passage.outputs for passage in passages.values()]
-        with torch.enable_grad():
-            total = loss(outputs, labels).sum()
-            gradients = torch.autograd.grad(total, ends, create_graph=self.actual, materialize_grads=True)
-        for passage, gradient in zip(passages.values(), gradients, strict=True):
-            entry = sums[passage.site.name]
-            entry.add(passage, gradient.detach(), len(inputs))
-            if self.actual:
-                entry.actual += diagonal_block_moment(passage, gradient, directions[passage.site.name])
+    def _chunks(self, inputs: Tensor, labels: Tensor) -> Iterator[Batch]:
+        """Cut the samples into chunks; none, if there are none."""
+        if len(inputs):
+            yield from zip(inputs.split(self.chunk_size), labels.split(self.chunk_size), strict=True)
+
+
+def _gradients(
+    model: nn.Module,
+    sites: Sequence[Site],
+    inputs: Tensor,
+    labels: Tensor,
+    loss: SampleLoss,
+    create_graph: bool,
+) -> Iterator[tuple[Passage, Tensor]]:
+    """Give each passage with the gradient of each sample's own loss with respect to its outputs."""
+    outputs, passages = forward_passages(model, sites, inputs)
+    ends = [passage.outputs for passage in passages.values()]
+    with torch.enable_grad():
+        # Samples do not meet, so the gradient of the sum holds that of each.
+        total = loss(outputs, labels).sum()
+        gradients = torch.autograd.grad(total, ends, create_graph=create_graph, materialize_grads=True)
+    yield from zip(passages.values(), gradients, strict=True)
 
 
 @dataclass
@@ -137,7 +144,7 @@ class _Sums:
     outputs: list[float] = field(default_factory=lambda: [0.0, 0.0])
     gradients: list[float] = field(default_factory=lambda: [0.0, 0.0])
     weight_gradient: float = 0.0
-    actual: float = 0.0
+    actual: float = 0.0  # already the mean over its samples
 
     def add(self, passage: Passage, gradient: Tensor, num_samples: int) -> None:
         self.positions = positions(self.site, passage.inputs, gradient, num_samples)
@@ -165,7 +172,7 @@ class _Sums:
             weight_to_gradient=_ratio(
                 self.weight_gradient * per_element, float(weight.square().mean(dtype=torch.float64))
             ),
-            actual=self.actual * per_element if actual else None,
+            actual=self.actual / weight.numel() if actual else None,
         )
 
 

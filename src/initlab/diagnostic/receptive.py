@@ -9,10 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from initlab.diagnostic.layers import logits_of
-
-# Operations that let every position of their output see every position of their input.
-MIXING = ("Bmm", "Baddbmm", "ScaledDotProduct", "AdaptiveAvgPool", "AdaptiveMaxPool")
+from initlab.diagnostic.checks import logits_of
 
 
 @dataclass(frozen=True)
@@ -40,16 +37,15 @@ def architectural_field(features: Tensor, leaf: Tensor) -> tuple[int, ...]:
         leaf: one input, ``(1, C, *positions)`` or ``(1, D)``, that requires a gradient.
     """
     extent = positions(leaf)
-    flat = leaf.dim() == 2
     start = _View((1.0,) * len(extent), (1.0,) * len(extent))
     views: dict[Any, _View | None] = {}
     for node in _inputs_first(logits_of(features).grad_fn):
         if getattr(node, "variable", None) is leaf:
             views[node] = start
             continue
-        before = [views[parent] for parent, _ in node.next_functions if parent is not None]
-        merged = _merge([view for view in before if view is not None])
-        views[node] = None if merged is None else _through(node, merged, flat)
+        parents = [views[parent] for parent, _ in node.next_functions if parent is not None]
+        before = [view for view in parents if view is not None]
+        views[node] = _through(node, before) if before else None
     view = views.get(features.grad_fn)
     sides = (0.0,) * len(extent) if view is None else view.size
     return tuple(int(length if side == inf else side) for side, length in zip(sides, extent, strict=True))
@@ -68,15 +64,14 @@ def _inputs_first(root: Any) -> Iterator[Any]:
             stack.extend((parent, False) for parent, _ in node.next_functions if parent is not None)
 
 
-def _merge(views: list[_View]) -> _View | None:
-    if not views:
-        return None
+def _merge(views: list[_View]) -> _View:
     sizes, jumps = zip(*((view.size, view.jump) for view in views), strict=True)
     return _View(tuple(map(max, zip(*sizes, strict=True))), tuple(map(max, zip(*jumps, strict=True))))
 
 
-def _through(node: Any, view: _View, flat: bool) -> _View:
-    """Widen a view by one operation."""
+def _through(node: Any, before: list[_View]) -> _View:
+    """Widen what the operands see by one operation."""
+    view = _merge(before)
     name, dims = node.name(), len(view.size)
     if name.startswith("Convolution"):
         kernel = node._saved_weight.shape[2:]
@@ -86,13 +81,7 @@ def _through(node: Any, view: _View, flat: bool) -> _View:
         stride = node._saved_stride or kernel
         dilation = getattr(node, "_saved_dilation", (1,) * len(kernel))
         return _window(view, kernel[-dims:], stride[-dims:], dilation[-dims:])
-    if (
-        name.startswith(MIXING)
-        or (name.startswith(("Addmm", "Mm")) and _is_one_row(node))
-        or _is_over_space(node)
-    ):
-        return _View((inf,) * dims, view.jump)
-    return view
+    return _View((inf,) * dims, view.jump) if _mixes(node, len(before)) else view
 
 
 def _window(view: _View, kernel: Any, stride: Any, dilation: Any) -> _View:
@@ -101,10 +90,15 @@ def _window(view: _View, kernel: Any, stride: Any, dilation: Any) -> _View:
     return _View(size, tuple(jump * s for jump, s in zip(view.jump, stride, strict=True)))
 
 
-def _is_one_row(node: Any) -> bool:
-    """Whether a matrix product is a linear layer on a whole input, not on each position."""
-    sizes = node._saved_mat1_sym_sizes if node.name().startswith("Addmm") else node._saved_self_sym_sizes
-    return sizes[0] == 1
+def _mixes(node: Any, operands: int) -> bool:
+    """Whether every position of the output sees every position of the operands that depend on the input."""
+    name = node.name()
+    if name.startswith(("Bmm", "Baddbmm")):  # attention; with one operand a linear layer on each position
+        return operands > 1
+    if name.startswith(("Addmm", "Mm")):  # one row is a linear layer on the whole input
+        sizes = node._saved_mat1_sym_sizes if name.startswith("Addmm") else node._saved_self_sym_sizes
+        return bool(sizes[0] == 1)
+    return name.startswith(("ScaledDotProduct", "AdaptiveAvgPool", "AdaptiveMaxPool")) or _is_over_space(node)
 
 
 def _is_over_space(node: Any) -> bool:

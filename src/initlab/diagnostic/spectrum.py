@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
-from torch.autograd import forward_ad
 
 Map = Callable[[Tensor], Tensor]
 EXACT_ENTRIES = 2**25  # of a Jacobian in memory: 256 MiB in float64
@@ -51,10 +50,12 @@ class Spectrum:
 
 
 class Derivative:
-    """The derivative J of a map at one input, as a linear operator between chosen units.
+    r"""The derivative J of a map at one input, as a linear operator between chosen units.
 
     The map must treat inputs one by one, as networks in evaluation mode do: a batch of copies of the
-    point then gives many rows or columns of J in one pass.
+    point then gives many rows or columns of J in one pass. :math:`J^T u` is one backward pass through the
+    graph of the map, and :math:`J v` one through the graph of that, as the derivative of
+    :math:`u \mapsto \langle J^T u, v \rangle`: both graphs are recorded once and used again.
 
     Args:
         function: from ``(N, ...)`` to ``(N, ...)``.
@@ -67,10 +68,8 @@ class Derivative:
         self, function: Map, point: Tensor, into: Tensor | None = None, out_of: Tensor | None = None
     ):
         self.function, self.point = function, point.detach()
-        self.leaf = self.point.clone().requires_grad_()
-        self.value = function(self.leaf.clone())
-        self.into = _chosen(point, into)
-        self.out_of = _chosen(self.value, out_of)
+        self.graph = _Graph(function, self.point, 1)
+        self.into, self.out_of = _chosen(self.point, into), _chosen(self.graph.value, out_of)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -80,56 +79,75 @@ class Derivative:
     @property
     def dtype(self) -> torch.dtype:
         """Type of the numbers that the map computes with."""
-        return self.value.dtype
+        return self.graph.value.dtype
 
     def forward(self, vector: Tensor) -> Tensor:
-        """Multiply J by ``(inputs,)``: forward-mode differentiation, one forward pass."""
-        return self._push(self.point, self._embed(vector[None], self.into, self.point))[0]
+        """Multiply J by ``(inputs,)``."""
+        return self.graph.push(_embed(vector[None], self.into, self.point))[0, self.out_of]
 
     def adjoint(self, vector: Tensor) -> Tensor:
-        """Multiply the transposed J by ``(outputs,)``: one backward pass through the graph at hand."""
-        cotangent = self._embed(vector[None], self.out_of, self.value)
-        return self._pull(self.value, self.leaf, cotangent, keep=True)[0]
+        """Multiply the transposed J by ``(outputs,)``."""
+        return self.graph.pull(_embed(vector[None], self.out_of, self.graph.value))[0, self.into]
 
     def matrix(self, chunk: int) -> Tensor:
         """Compute J, float64 on the CPU, ``chunk`` rows or columns at a time, whichever are fewer."""
         outputs, inputs = self.shape
-        parts = []
-        if inputs <= outputs:
-            for columns in torch.eye(inputs, dtype=torch.float64).split(chunk):
-                points = self.point.expand(len(columns), *self.point.shape[1:])
-                parts.append(self._push(points, self._embed(columns, self.into, self.point)))
-            return torch.cat(parts).T if parts else torch.zeros(outputs, inputs, dtype=torch.float64)
-        leaf = value = None
-        for rows in torch.eye(outputs, dtype=torch.float64).split(chunk):
-            if leaf is None or value is None or len(leaf) != len(rows):
-                leaf = self.point.repeat(len(rows), *[1] * (self.point.dim() - 1)).requires_grad_()
-                value = self.function(leaf.clone())
-            parts.append(self._pull(value, leaf, self._embed(rows, self.out_of, self.value), keep=True))
-        return torch.cat(parts) if parts else torch.zeros(outputs, inputs, dtype=torch.float64)
+        by_columns = inputs <= outputs
+        graph, parts = self.graph, []
+        for basis in torch.eye(min(outputs, inputs), dtype=torch.float64).split(chunk):
+            if len(basis) != graph.count:
+                graph = _Graph(self.function, self.point, len(basis))
+            if by_columns:
+                parts.append(graph.push(_embed(basis, self.into, self.point))[:, self.out_of])
+            else:
+                parts.append(graph.pull(_embed(basis, self.out_of, graph.value))[:, self.into])
+        return torch.cat(parts).T if by_columns else torch.cat(parts)
 
-    def _embed(self, vectors: Tensor, units: Tensor, like: Tensor) -> Tensor:
-        """Lay ``(k, units)`` into zeros of the shape ``(k, *like.shape[1:])``."""
-        full = torch.zeros(len(vectors), like.numel(), dtype=like.dtype)
-        full[:, units] = vectors.to(like.dtype)
-        return full.reshape(len(vectors), *like.shape[1:]).to(like.device)
 
-    def _push(self, points: Tensor, tangents: Tensor) -> Tensor:
-        with forward_ad.dual_level():
-            tangent = forward_ad.unpack_dual(
-                self.function(forward_ad.make_dual(points.clone(), tangents))
-            ).tangent
-        if tangent is None:  # a map that ignores its input
-            return torch.zeros(len(points), len(self.out_of), dtype=torch.float64)
-        return tangent.detach().reshape(len(points), -1).double().cpu()[:, self.out_of]
+class _Graph:
+    """A map recorded at ``count`` copies of one point, with its transposed derivative once that is needed."""
 
-    def _pull(self, value: Tensor, leaf: Tensor, cotangents: Tensor, keep: bool) -> Tensor:
-        if not value.requires_grad:
-            return torch.zeros(len(leaf), len(self.into), dtype=torch.float64)
-        (gradient,) = torch.autograd.grad(value, leaf, cotangents, retain_graph=keep, allow_unused=True)
-        if gradient is None:
-            return torch.zeros(len(leaf), len(self.into), dtype=torch.float64)
-        return gradient.reshape(len(leaf), -1).double().cpu()[:, self.into]
+    def __init__(self, function: Map, point: Tensor, count: int) -> None:
+        self.count = count
+        self.leaf = point.repeat(count, *[1] * (point.dim() - 1)).requires_grad_()
+        self.value = function(self.leaf.clone())
+        self.cotangent: Tensor | None = None
+        self.pulled: Tensor | None = None
+
+    def pull(self, cotangents: Tensor) -> Tensor:
+        """Multiply the transposed J by each of ``(count, ...)``; returns ``(count, inputs)``."""
+        return _flat(_gradient(self.value, self.leaf, cotangents), self.leaf)
+
+    def push(self, tangents: Tensor) -> Tensor:
+        """Multiply J by each of ``(count, ...)``; returns ``(count, outputs)``."""
+        if self.cotangent is None:
+            self.cotangent = torch.zeros_like(self.value, requires_grad=True)
+            self.pulled = _gradient(self.value, self.leaf, self.cotangent, create_graph=True)
+        found = None if self.pulled is None else _gradient(self.pulled, self.cotangent, tangents)
+        return _flat(found, self.value)
+
+
+def _gradient(value: Tensor, leaf: Tensor, cotangent: Tensor, create_graph: bool = False) -> Tensor | None:
+    """Pull a cotangent back, keeping the graph; None where the value does not depend on the leaf."""
+    if not value.requires_grad:
+        return None
+    (gradient,) = torch.autograd.grad(
+        value, leaf, cotangent, retain_graph=True, create_graph=create_graph, allow_unused=True
+    )
+    return gradient
+
+
+def _flat(found: Tensor | None, like: Tensor) -> Tensor:
+    """Lay out as ``(count, units)``, float64 on the CPU; zeros for None."""
+    rows = torch.zeros_like(like) if found is None else found
+    return rows.detach().reshape(len(like), -1).double().cpu()
+
+
+def _embed(vectors: Tensor, units: Tensor, like: Tensor) -> Tensor:
+    """Lay ``(k, units)`` into zeros of the shape ``(k, *like.shape[1:])``."""
+    full = torch.zeros(len(vectors), like[0].numel(), dtype=like.dtype)
+    full[:, units] = vectors.to(like.dtype)
+    return full.reshape(len(vectors), *like.shape[1:]).to(like.device)
 
 
 def _chosen(tensor: Tensor, mask: Tensor | None) -> Tensor:

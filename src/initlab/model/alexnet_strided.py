@@ -8,6 +8,7 @@ from torch import nn
 
 from initlab.model.base import PaddingMode, check_images
 from initlab.model.chain import Chain
+from initlab.model.in_turn import InTurn
 from initlab.model.strided import conv_relu, linear_relu, widened
 from initlab.norm.base import Norm
 
@@ -43,6 +44,7 @@ class AlexnetStrided(Chain):
         first, second, third, fourth, fifth, units = (
             widened(width, widen_factor) for width in (64, 192, 384, 256, 256, 4096)
         )
+        norm = InTurn(norm, 7)
         super().__init__(
             [
                 *conv_relu(channels, first, 11, 1, padding_mode, norm),

@@ -8,6 +8,7 @@ from torch import nn
 
 from initlab.model.base import PaddingMode, check_images
 from initlab.model.chain import Chain
+from initlab.model.in_turn import InTurn
 from initlab.model.strided import conv_relu, linear_relu, widened
 from initlab.norm.base import Norm
 
@@ -44,6 +45,7 @@ class LenetStrided(Chain):
         height, width = input_shape[1:]
         first, second, third, fourth = (widened(units, widen_factor) for units in (6, 16, 120, 84))
         pixels = -(-height // 4) * -(-width // 4)  # two halvings, rounded up
+        norm = InTurn(norm, 4)
         super().__init__(
             [
                 *conv_relu(channels, first, 5, 2, padding_mode, norm),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,10 @@ class RunFolder:
         text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
         write_text(self.config_path, text)
 
+    def discard(self) -> None:
+        """Take away the folder of a run that never began; its one writer alone may do so."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
     def write_result(self, result: RunResult) -> None:
         """Write the record; of several writers the last wins, and no reader sees a part.
 
@@ -100,6 +105,18 @@ class RunFolder:
             return RunResult.from_json(text)
         except ValueError as error:
             raise Damaged(f"{self.result_path} is damaged: {error}") from error
+
+    def finished(self, retry: Collection[str] = ()) -> RunResult | None:
+        """Return the result of a run that need not run again: one that is there, whole, and not killed.
+
+        Args:
+            retry: statuses to run again all the same.
+        """
+        try:
+            result = self.read_result()
+        except Damaged:
+            return None
+        return None if result is None or result.status in ("killed", *retry) else result
 
     def write_error(self, traceback_text: str) -> None:
         """Write the traceback of a crash.

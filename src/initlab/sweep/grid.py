@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -13,9 +13,11 @@ from rich.table import Table
 
 from initlab.errors import ConfigError, InitlabError
 from initlab.progress import console, progress
+from initlab.results.lock import Held
 from initlab.results.record import RunResult
 from initlab.results.store import Store
 from initlab.sweep.compose import Composer
+from initlab.sweep.launch import Report
 from initlab.sweep.plan import Cell, Plan, plan
 
 AGAIN = frozenset({"missing", "killed"})
@@ -25,10 +27,8 @@ RETRIABLE = ("crashed", "diverged", "refused", "ok")
 class Launcher(Protocol):
     """What carries the cells out."""
 
-    def launch_cells(
-        self, cells: Sequence[Cell], report: Callable[[RunResult], None], fail_fast: bool
-    ) -> None:
-        """Run the cells and report each result as it comes."""
+    def launch_cells(self, cells: Sequence[Cell], report: Report, fail_fast: bool) -> None:
+        """Run the cells and report what became of each as it comes."""
 
 
 def sweep(loader: ConfigLoader, launcher: Launcher, arguments: Sequence[str]) -> None:
@@ -52,19 +52,29 @@ def sweep(loader: ConfigLoader, launcher: Launcher, arguments: Sequence[str]) ->
         done = len(planned.cells) - len(todo)
         bar = display.add_task(planned.name, total=len(planned.cells), completed=done, note="")
 
-        def report(result: RunResult) -> None:
-            counts[result.status] += 1
+        def report(result: RunResult | Held) -> None:
+            counts["running elsewhere" if isinstance(result, Held) else result.status] += 1
             display.update(bar, advance=1, note=", ".join(f"{n} {s}" for s, n in counts.items()))
 
+        interrupted = False
         try:
             launcher.launch_cells(todo, report, bool(options["fail_fast"]))
+        except KeyboardInterrupt:
+            interrupted = True
         except InitlabError as error:
             console.print(f"error: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
             sys.exit(2)
     states = store.states([cell.run_id for cell in planned.cells])
+    elsewhere = counts.pop("running elsewhere", 0)
     console.print(summary(planned, states, store, ran=sum(counts.values())), highlight=False, soft_wrap=True)
+    if elsewhere:
+        console.print(f"{elsewhere} of them running elsewhere, and left to it", highlight=False)
     if "crashed" in states.values():
         console.print(failures_table(planned, store))
+    if interrupted:
+        console.print("interrupted: the same command goes on from here", highlight=False)
+        sys.exit(130)
+    if "crashed" in states.values():
         sys.exit(1)
 
 
@@ -74,7 +84,7 @@ def select(planned: Plan, store: Store, options: Mapping[str, Any]) -> list[Cell
     Raises:
         ConfigError: ``sweep.retry`` names a status that does not exist.
     """
-    retry = options["retry"] if isinstance(options["retry"], list) else str(options["retry"]).split(",")
+    retry = options["retry"]
     wrong = [status for status in retry if status not in RETRIABLE]
     if wrong:
         raise ConfigError(f"sweep.retry={wrong[0]}: can be {', '.join(RETRIABLE)}")
@@ -117,7 +127,7 @@ def cells_table(planned: Plan, store: Store) -> Table:
 
 
 def failures_table(planned: Plan, store: Store) -> Table:
-    """List the crashed cells with the last line of each error."""
+    """List the crashed cells with the error of each."""
     table = Table(title="crashed")
     for heading in ("run", "overrides", "error"):
         table.add_column(heading, overflow="fold")

@@ -1,133 +1,233 @@
 """Several runs at a time on one machine: worker processes that stay warm and are replaced when they die.
 
-Each worker imports torch once and then runs one cell after another. The parent keeps one pipe to each, so a
-worker that is killed takes its own run down and nothing else: the run is recorded as killed, a new worker
-takes the slot, and the sweep goes on.
+Each slot (a GPU, some GPUs, or a share of the cores; :mod:`initlab.sweep.slots`) has a worker process
+(:mod:`initlab.sweep.worker`) that imports torch once and then runs one cell after another. The parent keeps
+one pipe to each. A worker that dies takes its own run down and nothing else: the run is recorded as killed, a
+new worker takes the slot, and the sweep goes on.
 """
 
 from __future__ import annotations
 
-import multiprocessing as mp
 import os
 import signal
+import socket
+import subprocess
+import sys
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
+from types import FrameType
 from typing import Any
 
-from initlab.configs_dir import configs_dir
-from initlab.errors import InitlabError
-from initlab.progress import Display, TaskID, progress, use
-from initlab.results.environment import git_state, versions
+from initlab.errors import ConfigError, InitlabError
+from initlab.progress import Display, TaskID, progress
+from initlab.results.lock import Held
 from initlab.results.record import RunResult
 from initlab.results.run_folder import RunFolder
-from initlab.sweep.launch import Run
+from initlab.sweep.killed import record_killed, stamp
+from initlab.sweep.launch import Report, Run
 from initlab.sweep.plan import Cell
+from initlab.sweep.slots import environment, slots
+
+STOP_GRACE_S = 60.0  # from asking a run to stop to killing it
+POLL_S = 0.2
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
 
 
-def num_slots(num_workers: int | None) -> int:
-    """Return the number of workers: as told, else one per core this process may use."""
-    return num_workers or len(os.sched_getaffinity(0))
+class Interrupted(KeyboardInterrupt):
+    """The pool was asked to stop, and has stopped.
+
+    Args:
+        number: of the signal that asked.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.number = number
+
+
+@dataclass(frozen=True)
+class PoolOptions:
+    """How runs are placed on the machine.
+
+    Args:
+        num_workers: processes; None for one per core, or for every GPU's share.
+        jobs_per_gpu: runs at a time on one GPU.
+        gpus_per_run: GPUs of one run.
+        timeout_min: minutes after which a run is stopped and recorded as killed; None for never.
+        warm: keep a worker for many runs; False starts a fresh process for each.
+    """
+
+    num_workers: int | None = None
+    jobs_per_gpu: int = 1
+    gpus_per_run: int = 1
+    timeout_min: float | None = None
+    warm: bool = True
+
+    def __post_init__(self) -> None:
+        if self.timeout_min is not None and not self.timeout_min > 0:
+            raise ConfigError(f"hydra.launcher.timeout_min={self.timeout_min}: must be positive, or null")
 
 
 def in_pool(
-    run: Run,
-    cells: Sequence[Cell],
-    report: Callable[[RunResult], None],
-    fail_fast: bool,
-    num_workers: int | None = None,
+    run: Run, cells: Sequence[Cell], report: Report, fail_fast: bool, options: PoolOptions = PoolOptions()
 ) -> None:
-    """Run the cells on several worker processes and report each result as it comes.
+    """Run the cells on several worker processes and report what became of each as it comes.
+
+    Ctrl-C, SIGTERM, SIGHUP or SIGUSR2 start nothing more and ask the runs to stop; they are recorded as
+    killed. A second Ctrl-C kills them.
 
     Args:
         run: carries out one configuration; must be importable by name in a fresh process.
         cells: what to run, in this order.
-        report: called in this process with every result.
+        report: called in this process for every cell that was started.
         fail_fast: start nothing more after a crash.
-        num_workers: processes; None for one per core.
+        options: how runs are placed.
 
     Raises:
-        InitlabError: a worker says that the configuration, the data or the output folder is at fault.
+        Interrupted: after it was stopped.
+        InitlabError: a worker says that the configuration, the data or the output folder is at fault; the
+            runs that were under way are stopped.
     """
+    on_cpu = all(cell.config.get("trainer", {}).get("accelerator") == "cpu" for cell in cells)
+    places = slots(len(cells), options.num_workers, options.jobs_per_gpu, options.gpus_per_run, on_cpu)
     waiting = deque(cells)
-    slots = min(num_slots(num_workers), len(waiting))
-    threads = max(1, len(os.sched_getaffinity(0)) // max(1, slots))
-    with progress() as display, _environment(OMP_NUM_THREADS=str(threads)):
-        workers = [_Worker(run, display) for _ in range(slots)]
+    fault: InitlabError | None = None
+    with progress() as display, _stop_signals() as heard:
+        workers: list[_Worker | None] = [None] * len(places)
         try:
-            for worker in workers:
-                worker.start(waiting.popleft())
-            while any(worker.cell for worker in workers):
-                ready = wait([handle for worker in workers for handle in worker.handles()])
+            while True:
+                if heard or fault:
+                    waiting.clear()
+                    reason = "interrupted" if fault is None else "stopped since another run could not go on"
+                    for worker in workers:
+                        if worker is not None and worker.cell is not None:
+                            worker.stop(reason, at_once=heard.count(signal.SIGINT) > 1)
+                for index, place in enumerate(places):
+                    worker = workers[index]
+                    if not waiting or (worker is not None and worker.cell is not None):
+                        continue
+                    if worker is None or not worker.alive():
+                        workers[index] = worker = _Worker(run, place, display)
+                    worker.start(waiting.popleft(), options.timeout_min)
+                busy = [worker for worker in workers if worker is not None and worker.cell is not None]
+                if not busy:
+                    break
+                wait([worker.pipe for worker in busy], timeout=POLL_S)
                 for index, worker in enumerate(workers):
-                    if worker.cell is None or not any(handle in ready for handle in worker.handles()):
+                    if worker is None or worker.cell is None:
                         continue
-                    result = worker.receive()
-                    if result is None:
+                    try:
+                        outcome = worker.receive()
+                    except InitlabError as error:
+                        fault = fault or error
                         continue
-                    report(result)
-                    if fail_fast and result.status == "crashed":
+                    if outcome is None:
+                        continue
+                    report(outcome)
+                    if fail_fast and isinstance(outcome, RunResult) and outcome.status == "crashed":
                         waiting.clear()
-                    if not worker.process.is_alive():
+                    if not options.warm or not worker.alive():
                         worker.close()
-                        workers[index] = worker = _Worker(run, display)
-                    if waiting:
-                        worker.start(waiting.popleft())
+                        workers[index] = None
         finally:
             for worker in workers:
-                worker.close()
+                if worker is not None:
+                    worker.close()
+    if fault is not None:
+        raise fault
+    if heard:
+        raise Interrupted(heard[0])
 
 
 class _Worker:
     """The parent's end of one worker process."""
 
-    def __init__(self, run: Run, display: Display) -> None:
-        context = mp.get_context("spawn")
+    def __init__(self, run: Run, slot: Mapping[str, str], display: Display) -> None:
         self.display = display
         self.bars: dict[int, TaskID] = {}
         self.cell: Cell | None = None
-        self.pipe, far_end = context.Pipe()
-        self.process = context.Process(target=_work, args=(run, far_end), daemon=True)
-        self.process.start()
-        far_end.close()
+        self.ready = False
+        near, far = socket.socketpair()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", __package__ + ".worker", str(far.fileno()), _name(run)],
+            env={**environment(slot), "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            pass_fds=[far.fileno()],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # so that Ctrl-C reaches this process alone, and a group ends as one
+        )
+        far.close()
+        self.pipe = Connection(near.detach())
 
-    def handles(self) -> list[Any]:
-        return [self.pipe, self.process.sentinel]
+    def alive(self) -> bool:
+        return self.process.poll() is None
 
-    def start(self, cell: Cell) -> None:
-        self.cell, self.clock, self.started = cell, time.perf_counter(), datetime.now(UTC)
-        self.pipe.send(dict(cell.config))
+    def start(self, cell: Cell, timeout_min: float | None) -> None:
+        self.cell, self.clock = cell, time.monotonic()
+        self.folder = RunFolder(cell.config["paths"]["output_dir"], cell.run_id)
+        self.before = stamp(self.folder)
+        self.timeout_min = timeout_min
+        self.deadline = None if timeout_min is None else self.clock + 60 * timeout_min
+        self.reason: str | None = None
+        self.kill_at = float("inf")
+        with suppress(OSError):  # it is dead, as `receive` will find
+            self.pipe.send((cell.run_id, dict(cell.config)))
 
-    def receive(self) -> RunResult | None:
-        """Take what the worker sent; return the result of its run once it is there, or once it died."""
+    def stop(self, reason: str, at_once: bool = False) -> None:
+        """Ask the run to stop, and kill it if it does not, or at once."""
+        if self.reason is None:
+            self.reason, self.kill_at = reason, time.monotonic() + STOP_GRACE_S
+            with suppress(ProcessLookupError):
+                self.process.terminate()
+        if at_once:
+            self.kill_at = time.monotonic()
+
+    def receive(self) -> RunResult | Held | None:
+        """Take what the worker sent; return what became of its run once it is known.
+
+        Raises:
+            InitlabError: the run, or the worker itself, could not be started.
+        """
+        now = time.monotonic()
+        if self.deadline is not None and now > self.deadline:
+            self.stop(f"stopped after timeout_min={self.timeout_min:g}")
+        if now > self.kill_at:
+            self._kill()
+        ended = not self.alive()  # before reading: what it sent last is then in the pipe
         try:
             while self.pipe.poll():
                 kind, content = self.pipe.recv()
-                if kind == "result":
-                    self.cell = None
-                    return RunResult.from_json(content)
-                if kind == "error":
-                    raise InitlabError(content)
-                self._draw(*content)
-        except (EOFError, ConnectionResetError):
-            pass
-        if self.process.is_alive():
-            return None
-        self.process.join()
-        return self._killed()
+                if kind == "ready":
+                    self.ready = True
+                elif kind == "draw":
+                    self._draw(*content)
+                else:
+                    return self._ended(kind, content)
+        except (EOFError, OSError):
+            self.process.wait()
+            ended = True
+        return self._killed() if ended else None
 
     def close(self) -> None:
         for bar in self.bars.values():
             self.display.remove_task(bar)
         self.bars = {}
-        if self.process.is_alive():
-            self.process.terminate()
-            self.process.join(5)
-            self.process.kill()
+        if self.cell is None and self.alive():
+            with suppress(OSError, subprocess.TimeoutExpired):
+                self.pipe.send(None)
+                self.process.wait(5)
+        self._kill()
         self.pipe.close()
+
+    def _kill(self) -> None:
+        """Kill the whole group: the loaders of a worker that is dead may live on."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
     def _draw(self, method: str, bar: int, arguments: Mapping[str, Any]) -> None:
         if method == "add_task":
@@ -137,88 +237,49 @@ class _Worker:
         else:
             self.display.remove_task(self.bars.pop(bar))
 
-    def _killed(self) -> RunResult:
-        """Record the run of a worker that died under it."""
-        assert self.cell is not None
-        code = self.process.exitcode or 0
-        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        cell, self.cell = self.cell, None
-        result = RunResult(
-            run_id=cell.run_id,
-            status="killed",
-            config=dict(cell.config),
-            seed=cell.config["seed"],
-            metrics={},
-            versions=versions(),
-            git=git_state(configs_dir().parent),
-            device="unknown",
-            wall_s=time.perf_counter() - self.clock,
-            samples_per_s=None,
-            peak_memory_bytes=None,
-            error=f"the worker process ended with {how}",
-            started=self.started.isoformat(timespec="seconds"),
-        )
-        folder = RunFolder(cell.config["paths"]["output_dir"], cell.run_id)
-        folder.create()
-        folder.write_result(result)
+    def _ended(self, kind: str, content: str) -> RunResult | Held:
+        self.cell = None
+        if kind == "error":
+            raise InitlabError(content)
+        if kind == "held":
+            return Held(content)
+        result = RunResult.from_json(content)
+        if result.status == "killed" and self.reason is not None:
+            result = replace(result, error=self.reason)
+            self.folder.write_result(result)
         return result
 
-
-def _work(run: Run, pipe: Connection) -> None:
-    """Run the configurations that come through the pipe, until it closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    with use(_Wire(pipe)):
-        while True:
-            try:
-                config = pipe.recv()
-            except EOFError:
-                return
-            try:
-                pipe.send(("result", run(config).to_json()))
-            except InitlabError as error:
-                pipe.send(("error", str(error)))
+    def _killed(self) -> RunResult | Held:
+        """Record the run of a worker that died under it."""
+        cell, self.cell = self.cell, None
+        assert cell is not None
+        code = self.process.wait()
+        if code > 0 and not self.ready:
+            raise InitlabError("a worker process could not start; its traceback stands above")
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        self._kill()
+        error = self.reason or f"the worker process ended with {how}"
+        return record_killed(self.folder, cell.config, self.before, error, time.monotonic() - self.clock)
 
 
-class _Wire:
-    """A worker's display: tells the process that has the terminal, at most 10 times a second."""
-
-    def __init__(self, pipe: Connection) -> None:
-        self._pipe = pipe
-        self._bars = 0
-        self._pending = 0.0
-        self._sent = 0.0
-
-    def add_task(
-        self, description: str, *, total: float | None, completed: int = 0, note: str = ""
-    ) -> TaskID:
-        self._bars += 1
-        arguments = {"description": description, "total": total, "completed": completed, "note": note}
-        self._pipe.send(("draw", ("add_task", self._bars, arguments)))
-        return TaskID(self._bars)
-
-    def update(self, task_id: TaskID, *, advance: float | None = None, note: str = "") -> None:
-        self._pending += advance or 0
-        if time.monotonic() - self._sent < 0.1:
-            return
-        self._sent = time.monotonic()
-        self._pipe.send(("draw", ("update", int(task_id), {"advance": self._pending, "note": note})))
-        self._pending = 0.0
-
-    def remove_task(self, task_id: TaskID) -> None:
-        self._pending = 0.0
-        self._pipe.send(("draw", ("remove_task", int(task_id), {})))
+def _name(run: Run) -> str:
+    return f"{run.__module__}:{run.__qualname__}"
 
 
 @contextmanager
-def _environment(**variables: str) -> Any:
-    """Set environment variables for the processes started within."""
-    before = {key: os.environ.get(key) for key in variables}
-    os.environ.update(variables)
+def _stop_signals() -> Iterator[list[int]]:
+    """Collect the signals that ask to stop, instead of dying by them."""
+    heard: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield heard
+        return
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        heard.append(number)
+
+    before = {number: signal.signal(number, hear) for number in _STOP_SIGNALS}
     try:
-        yield
+        yield heard
     finally:
-        for key, value in before.items():
-            if value is None:
-                del os.environ[key]
-            else:
-                os.environ[key] = value
+        for number, handler in before.items():
+            signal.signal(number, handler)

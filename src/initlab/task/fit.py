@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +19,6 @@ import lightning
 import torch
 
 from initlab.data.base import Loaders
-from initlab.errors import ConfigError
 from initlab.results.metrics_csv import MetricsCsv
 from initlab.results.run_folder import RunFolder
 from initlab.task.build import build, build_init, build_network, build_source
@@ -28,20 +28,31 @@ from initlab.task.run import Outcome
 from initlab.training.checkpoint import Checkpoint
 from initlab.training.classifier import Classifier
 from initlab.training.divergence import Diverged, Divergence
+from initlab.training.epochs import Epochs
 from initlab.training.history import History
 from initlab.training.progress_bar import ProgressBar
 
-# What Lightning says about loaders and folders that are as they are meant to be.
+# What Lightning says about loaders, folders and launchers that are as they are meant to be.
 _EXPECTED = (
     "does not have many workers",
     "Checkpoint directory .* exists",
     "is smaller than the logging interval",
     "GPU available but not used",
+    "The `srun` command is available",
     "Trying to infer the `batch_size`",
     ".*LeafSpec.* is deprecated",
 )
 
 
+@contextmanager
+def _without_expected_warnings() -> Iterator[None]:
+    with warnings.catch_warnings():
+        for message in _EXPECTED:
+            warnings.filterwarnings("ignore", f".*{message}")
+        yield
+
+
+@_without_expected_warnings()
 def fit(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
     """Train one network and return its metrics.
 
@@ -49,12 +60,13 @@ def fit(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
         InitlabError: a part cannot be built, or the checkpoint to go on from is missing or another run's.
         Refused: the init does not fit the norm or the network.
     """
-    # Build everything that can be refused before anything is written.
+    # What can be refused without the data comes first, before any file of an older run is touched.
     source, init = build_source(config), build_init(config)
     schedule = build(config["schedule"])
     history = History(MetricsCsv(folder.metrics_path))
     checkpoint = Checkpoint(folder.path / "checkpoints", folder.run_id, **config["callback"]["checkpoint"])
-    resume = _checkpoint_to_resume(config["ckpt_path"], checkpoint.last)
+    resume = _checkpoint_to_resume(config["ckpt_path"], checkpoint)
+    torch.backends.cudnn.allow_tf32 = False  # precision 32-true means 32 bits, in convolutions too
     logger = build_logger(config, folder)
     trainer = _trainer(config, folder, logger, [history, checkpoint])
     device = trainer.strategy.root_device
@@ -65,18 +77,15 @@ def fit(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
     clock = time.perf_counter()
     exit_code = 1
     try:
-        with warnings.catch_warnings():
-            for message in _EXPECTED:
-                warnings.filterwarnings("ignore", f".*{message}")
-            try:
-                trainer.fit(module, loaders.train, loaders.val, ckpt_path=resume, weights_only=True)
-            except Diverged as error:
-                outcome.status, outcome.error = "diverged", str(error)
-                outcome.metrics = {"diverged/epoch": error.epoch, "diverged/step": error.step}
-            outcome.samples_per_s = module.samples_seen / (time.perf_counter() - clock)
-            outcome.metrics |= history.last
-            if outcome.status == "ok":
-                outcome.metrics |= _test_best(trainer, module, checkpoint, loaders)
+        try:
+            trainer.fit(module, Epochs(loaders.train), loaders.val, ckpt_path=resume, weights_only=True)
+        except Diverged as error:
+            outcome.status, outcome.error = "diverged", str(error)
+            outcome.metrics = {"diverged/epoch": error.epoch, "diverged/step": error.step}
+        outcome.samples_per_s = module.samples_seen / (time.perf_counter() - clock)
+        outcome.metrics |= history.last
+        if outcome.status == "ok":
+            outcome.metrics |= _test_best(trainer, module, checkpoint, loaders)
         exit_code = 0
     finally:
         finish_logger(logger, outcome.metrics, exit_code)
@@ -114,19 +123,16 @@ def _make_optimizer(node: Mapping[str, Any]) -> Any:
     return partial(getattr(import_module(module), name), **arguments)
 
 
-def _checkpoint_to_resume(ckpt_path: str | None, last: Path) -> Path | None:
-    """Return the checkpoint to go on from.
+def _checkpoint_to_resume(ckpt_path: str | None, checkpoint: Checkpoint) -> Path | None:
+    """Return the checkpoint to go on from, or None to start anew.
 
     Raises:
-        ConfigError: the file asked for does not exist.
+        ConfigError: the file asked for is missing, damaged or of another configuration.
     """
-    if ckpt_path is None:
+    if ckpt_path is None or (ckpt_path == "auto" and not checkpoint.last.exists()):
         return None
-    if ckpt_path == "auto":
-        return last if last.exists() else None
-    path = last if ckpt_path == "last" else Path(ckpt_path)
-    if not path.exists():
-        raise ConfigError(f"ckpt_path={ckpt_path}: there is no {path}")
+    path = checkpoint.last if ckpt_path in ("auto", "last") else Path(ckpt_path)
+    checkpoint.check(path)
     return path
 
 

@@ -16,10 +16,10 @@ from initlab.configs_dir import configs_dir
 from initlab.errors import InitlabError, Refused
 from initlab.results.environment import git_state, versions
 from initlab.results.identity import run_id
-from initlab.results.record import RunResult
+from initlab.results.lock import Lock
+from initlab.results.record import RunResult, Status
 from initlab.results.run_folder import RunFolder
-
-Status = Literal["ok", "diverged", "crashed", "killed", "refused"]
+from initlab.stopping import Stopped, listening
 
 
 @dataclass
@@ -38,21 +38,34 @@ def run_task(config: Mapping[str, Any]) -> RunResult:
     """Carry out one run and record it under ``<output_dir>/runs/<run id>``.
 
     A network that its init refuses, a loss that is not finite and a crash are results with a status of
-    their own; a crash leaves its traceback in ``error.txt``.
+    their own; a crash leaves its traceback in ``error.txt``. A run whose result came meanwhile from
+    elsewhere is not run again.
 
     Raises:
+        Held: another process carries this run out; nothing is recorded.
         InitlabError: the configuration, the data or the output folder is at fault; nothing is recorded.
         KeyboardInterrupt: after the run was recorded as killed.
     """
-    identity = run_id(config)
-    folder = RunFolder(config["paths"]["output_dir"], identity)
+    folder = RunFolder(config["paths"]["output_dir"], run_id(config))
     folder.create()
+    new = not folder.config_path.exists()
+    with Lock(folder.path) as lock:
+        try:
+            return folder.finished(config["sweep"]["retry"]) or _carry_out(config, folder, lock)
+        except InitlabError:
+            if new:
+                folder.discard()
+            raise
+
+
+def _carry_out(config: Mapping[str, Any], folder: RunFolder, lock: Lock) -> RunResult:
     folder.write_config(config)
     started, clock = datetime.now(UTC), time.perf_counter()
     interrupt: BaseException | None = None
     status: Status
     try:
-        outcome = _task(config)(config, folder)
+        with listening():
+            outcome = _task(config)(config, folder)
         status = outcome.status
         if outcome.traceback is not None:
             folder.write_error(outcome.traceback)
@@ -60,14 +73,17 @@ def run_task(config: Mapping[str, Any]) -> RunResult:
         outcome, status = Outcome(error=str(refusal)), "refused"
     except InitlabError:
         raise
-    except (KeyboardInterrupt, SystemExit) as error:  # Lightning turns the one into the other
-        outcome, status, interrupt = Outcome(error="interrupted"), "killed", KeyboardInterrupt(*error.args)
-    except Exception as error:
-        folder.write_error(traceback.format_exc())
-        outcome = Outcome(error=f"{type(error).__name__}: {error}".splitlines()[0])
-        status = "crashed"
+    except Stopped as stop:
+        outcome, status = Outcome(error=str(stop)), "killed"
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
+        if _is_interrupt(error):
+            outcome, status, interrupt = Outcome(error="interrupted"), "killed", KeyboardInterrupt()
+        else:
+            folder.write_error(traceback.format_exc())
+            outcome = Outcome(error=f"{type(error).__name__}: {error}".splitlines()[0])
+            status = "crashed"
     result = RunResult(
-        run_id=identity,
+        run_id=folder.run_id,
         status=status,
         config=dict(config),
         seed=config["seed"],
@@ -81,10 +97,18 @@ def run_task(config: Mapping[str, Any]) -> RunResult:
         error=outcome.error,
         started=started.isoformat(timespec="seconds"),
     )
+    lock.check()
     folder.write_result(result)
     if interrupt is not None:
         raise interrupt
     return result
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    """Whether this is Ctrl-C, which Lightning turns into an exit."""
+    return isinstance(error, KeyboardInterrupt) or (
+        isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt)
+    )
 
 
 def _task(config: Mapping[str, Any]) -> Any:

@@ -8,9 +8,9 @@ from typing import Any
 
 import lightning
 import torch
-from torch import nn
 
 from initlab.errors import ConfigError
+from initlab.training.classifier import Classifier
 
 
 class Checkpoint(lightning.Callback):
@@ -42,28 +42,53 @@ class Checkpoint(lightning.Callback):
         """The weights of the best epoch."""
         return self.folder / "best.ckpt"
 
+    def check(self, path: Path) -> None:
+        """Make sure that this run can go on from a file.
+
+        Raises:
+            ConfigError: the file is missing or damaged, or of another configuration.
+        """
+        if not path.exists():
+            raise ConfigError(f"there is no checkpoint {path}")
+        try:
+            content = torch.load(path, weights_only=True, map_location="cpu", mmap=True)
+            state = content["callbacks"][self.state_key]
+        except Exception as error:  # torch raises whatever the damaged bytes lead it to
+            raise ConfigError(
+                f"the checkpoint {path} cannot be read; ckpt_path=null starts the run anew"
+            ) from error
+        if state["run_id"] != self.run_id:
+            told = f"of run {state['run_id']}, not {self.run_id}"
+            raise ConfigError(f"the checkpoint {path} is of another configuration: {told}")
+
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run must know: the run and its best epoch so far."""
         return {"run_id": self.run_id, "best_acc": self.best_acc, "best_epoch": self.best_epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the best epoch of the run that is resumed.
-
-        Raises:
-            ConfigError: the checkpoint is another run's.
-        """
-        if state_dict["run_id"] != self.run_id:
-            raise ConfigError(f"the checkpoint is of run {state_dict['run_id']}, this is run {self.run_id}")
+        """Take up the best epoch of the run that is resumed."""
         self.best_acc, self.best_epoch = state_dict["best_acc"], state_dict["best_epoch"]
+
+    def on_save_checkpoint(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Write the epoch that has just ended as ended.
+
+        Lightning counts it only after the callbacks, and a run that goes on from the count as it stands
+        skips ``on_train_epoch_start`` of its first epoch.
+        """
+        for progress in ("total", "current"):
+            counts = checkpoint["loops"]["fit_loop"]["epoch_progress"][progress]
+            counts["completed"] = counts["processed"]
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write the files of the epoch."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        accuracy = float(trainer.callback_metrics.get("val/acc", float("nan")))
+        assert isinstance(pl_module, Classifier)
+        accuracy = pl_module.epoch_metrics().get("val/acc", float("nan"))
         if accuracy > self.best_acc:
             self.best_acc, self.best_epoch = accuracy, trainer.current_epoch
             temporary = self.best.with_suffix(".tmp")
-            assert isinstance(pl_module.model, nn.Module)
             torch.save(pl_module.model.state_dict(), temporary)
             os.replace(temporary, self.best)
         if (trainer.current_epoch + 1) % self.every_n_epochs == 0:

@@ -49,6 +49,7 @@ class Classifier(lightning.LightningModule):
         self.make_optimizer = make_optimizer
         self.schedule = schedule
         self.sums = Sums()
+        self.metrics: dict[str, float] = {}  # of the epoch, for the callbacks
         self.samples_seen = 0
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -59,10 +60,8 @@ class Classifier(lightning.LightningModule):
         return optimizer
 
     def on_train_epoch_start(self) -> None:
-        """Start the sums, and choose the epoch's order and augmentation."""
-        self.sums = Sums()
-        batches: Any = self.trainer.train_dataloader
-        batches.set_epoch(self.current_epoch)
+        """Start the sums."""
+        self.sums, self.metrics = Sums(), {}
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Set the learning rate of the step."""
@@ -79,10 +78,14 @@ class Classifier(lightning.LightningModule):
         self.samples_seen += len(labels)
         return loss
 
-    def on_train_epoch_end(self) -> None:
-        """Log the epoch's training loss and accuracy, taken while it trained, and the last learning rate."""
+    def epoch_metrics(self) -> dict[str, float]:
+        """Return loss and accuracy of the epoch, training (taken while it trained) and validation, and lr."""
         lr = self.trainer.optimizers[0].param_groups[0]["lr"]
-        self.log_dict({**self.sums.means("train"), "lr": lr})
+        return {**self.sums.means("train"), **self.metrics, "lr": lr}
+
+    def on_train_epoch_end(self) -> None:
+        """Give the loggers what the epoch's training came to."""
+        self.log_dict({key: value for key, value in self.epoch_metrics().items() if key not in self.metrics})
 
     def on_validation_epoch_start(self) -> None:
         """Start the sums of an evaluation; the training sums are set aside."""
@@ -100,7 +103,8 @@ class Classifier(lightning.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log validation loss and accuracy."""
-        self.log_dict(self.evaluation.means("val"))
+        self.metrics = self.evaluation.means("val")
+        self.log_dict(self.metrics)
 
     def on_test_epoch_end(self) -> None:
         """Log test loss and accuracy."""

@@ -7,10 +7,11 @@ import time
 import lightning
 
 from initlab.results.metrics_csv import MetricsCsv
+from initlab.training.classifier import Classifier
 
 
 class History(lightning.Callback):
-    """Append one row per epoch: epoch, step, lr, train and val loss and accuracy, seconds of training.
+    """Append one row per epoch: epoch, step, lr, train and val loss and accuracy, seconds of both.
 
     A run that is resumed drops the rows of epochs that it trains again.
     """
@@ -30,7 +31,8 @@ class History(lightning.Callback):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write the row."""
-        self.last = {key: float(value) for key, value in trainer.callback_metrics.items()}
+        assert isinstance(pl_module, Classifier)
+        self.last = pl_module.epoch_metrics()
         seconds = time.perf_counter() - self._started
         row = {"epoch": trainer.current_epoch, "step": trainer.global_step, **self.last}
         self.table.append(row | {"seconds": round(seconds, 4)})

@@ -8,6 +8,7 @@ from typing import Any
 import lightning
 
 from initlab.progress import progress
+from initlab.training.classifier import Classifier
 
 
 class ProgressBar(lightning.Callback):
@@ -41,8 +42,9 @@ class ProgressBar(lightning.Callback):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Show the accuracies of the epoch."""
-        metrics = trainer.callback_metrics
-        shown = [f"{key} {float(metrics[key]):.3f}" for key in ("train/acc", "val/acc") if key in metrics]
+        assert isinstance(pl_module, Classifier)
+        metrics = pl_module.epoch_metrics()
+        shown = [f"{key} {metrics[key]:.3f}" for key in ("train/acc", "val/acc") if key in metrics]
         note = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {'  '.join(shown)}"
         self.display.update(self.bar, note=note)
 

@@ -1,0 +1,62 @@
+"""Record a run whose process is gone, so that every run of a sweep has a result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from initlab.configs_dir import configs_dir
+from initlab.results.environment import git_state, versions
+from initlab.results.lock import Held, Lock
+from initlab.results.record import Damaged, RunResult
+from initlab.results.run_folder import RunFolder
+
+
+def stamp(folder: RunFolder) -> str | None:
+    """Return what tells the present result of a run from a later one; None where there is none to read."""
+    try:
+        result = folder.read_result()
+    except Damaged:
+        return None
+    return None if result is None else f"{result.status} {result.started} {result.wall_s}"
+
+
+def record_killed(
+    folder: RunFolder, config: Mapping[str, Any], before: str | None, error: str, wall_s: float = 0.0
+) -> RunResult | Held:
+    """Record a run as killed, unless it left a result before it died; return what stands there now.
+
+    Args:
+        folder: of the run.
+        config: of the run.
+        before: :func:`stamp` of its folder when it was started.
+        error: what became of it, in words.
+        wall_s: seconds from its start to its end, where known.
+    """
+    folder.create()
+    try:
+        with Lock(folder.path):
+            if stamp(folder) not in (None, before):
+                result = folder.read_result()
+                assert result is not None
+                return result
+            result = RunResult(
+                run_id=folder.run_id,
+                status="killed",
+                config=dict(config),
+                seed=config["seed"],
+                metrics={},
+                versions=versions(),
+                git=git_state(configs_dir().parent),
+                device="unknown",
+                wall_s=wall_s,
+                samples_per_s=None,
+                peak_memory_bytes=None,
+                error=error,
+                started=datetime.now(UTC).isoformat(timespec="seconds"),
+            )
+            folder.write_result(result)
+            return result
+    except Held as held:
+        return held

@@ -1,0 +1,117 @@
+"""A worker process: ``python -m initlab.sweep.worker <fd> <module:function>`` runs what the pool sends it.
+
+It has a process group of its own, which ends as a whole when the process that feeds it does: nothing runs on
+that no one waits for.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from initlab.errors import InitlabError
+from initlab.progress import TaskID, use
+from initlab.results.lock import Held
+from initlab.results.run_folder import RunFolder
+
+LOG = "log.txt"
+Order = tuple[str, Mapping[str, Any]]  # a run id and its configuration
+
+
+def main(fd: int, function: str) -> None:
+    """Import the function and call it with the configuration of one order after another, until None comes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    pipe = Connection(fd)
+    inbox: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(pipe, inbox), daemon=True).start()
+    module, _, name = function.partition(":")
+    run = getattr(import_module(module), name)
+    pipe.send(("ready", None))
+    with use(_Wire(pipe)):
+        while (order := inbox.get()) is not None:
+            pipe.send(_answer(run, *order))
+
+
+def _answer(run: Any, run_id: str, config: Mapping[str, Any]) -> tuple[str, str]:
+    try:
+        folder = RunFolder(config["paths"]["output_dir"], run_id)
+        folder.create()
+        with log_to(folder.path / LOG):
+            return "result", run(config).to_json()
+    except Held as held:
+        return "held", str(held)
+    except InitlabError as error:
+        return "error", str(error)
+
+
+def _listen(pipe: Connection, inbox: queue.SimpleQueue[Order | None]) -> None:
+    try:
+        while True:
+            inbox.put(pipe.recv())
+    except (EOFError, OSError):
+        os.killpg(0, signal.SIGKILL)
+
+
+@contextmanager
+def log_to(path: Path) -> Iterator[None]:
+    """Send what this process and its children print to the end of a file."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    before = [os.dup(fd) for fd in (1, 2)]
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        for fd in (1, 2):
+            os.dup2(log, fd)
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):  # the disk is full, as the result's own write will say
+                stream.flush()
+        for fd, old in zip((1, 2), before, strict=True):
+            os.dup2(old, fd)
+            os.close(old)
+        os.close(log)
+
+
+class _Wire:
+    """A worker's display: tells the process that has the terminal, at most 10 times a second."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._bars = 0
+        self._pending = 0.0
+        self._sent = 0.0
+
+    def add_task(
+        self, description: str, *, total: float | None, completed: int = 0, note: str = ""
+    ) -> TaskID:
+        self._bars += 1
+        arguments = {"description": description, "total": total, "completed": completed, "note": note}
+        self._pipe.send(("draw", ("add_task", self._bars, arguments)))
+        return TaskID(self._bars)
+
+    def update(self, task_id: TaskID, *, advance: float | None = None, note: str = "") -> None:
+        self._pending += advance or 0
+        if time.monotonic() - self._sent < 0.1:
+            return
+        self._sent = time.monotonic()
+        self._pipe.send(("draw", ("update", int(task_id), {"advance": self._pending, "note": note})))
+        self._pending = 0.0
+
+    def remove_task(self, task_id: TaskID) -> None:
+        self._pending = 0.0
+        self._pipe.send(("draw", ("remove_task", int(task_id), {})))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2])

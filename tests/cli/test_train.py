@@ -1,0 +1,153 @@
+"""``python train.py`` as a person types it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tiny_run import TINY
+
+ROOT = Path(__file__).parents[2]
+Train = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Train:
+    """Run ``train.py`` in a folder of its own, with the output folder and the data folder there."""
+
+    def run(*arguments: str, forbid: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "COLUMNS": "300", "INITLAB_DATA_DIR": str(tmp_path / "data")}
+        code = [str(ROOT / "train.py")]
+        if forbid:  # a module set to None in sys.modules cannot be imported
+            block = f"import sys, runpy; sys.modules.update({dict.fromkeys(forbid)!r})"
+            code = ["-c", f"{block}; runpy.run_path({code[0]!r}, run_name='__main__')"]
+        return subprocess.run(
+            [sys.executable, *code, *arguments],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--cfg", "job"],
+        ["--info", "defaults-tree"],
+        ["--hydra-help"],
+        ["-m", "seed=0-3", "sweep.dry_run=true"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_answers_without_torch(train: Train, arguments: list[str]) -> None:
+    done = train(*arguments, forbid=("torch", "lightning", "torchvision", "wandb"))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout or done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["lrr=0.1"], "there is no key lrr; did you mean lr?"),
+        (["seed=abc"], "seed=abc: must be a whole number, not a word"),
+        (["model=mlp", "model.widht=3"], "there is no key model.widht; did you mean model.width?"),
+        (["modle=wrn"], "there is no key modle; did you mean model?"),
+        (["model=wrm"], "there is no model=wrm; did you mean wrn?"),
+        (["seed=0-3"], "seed=0-3 is a range of runs: add -m to sweep over it"),
+        (["-m", "lr=0-3"], "a range needs a key that holds whole numbers"),
+        (["-m", "seed=0-3", "optim.momentum=fast"], "optim.momentum=fast: must be a number"),
+        (["seed=[1"], "seed=[1: "),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, list) else "",
+)
+def test_a_mistake_ends_with_one_sentence_before_torch_is_imported(
+    train: Train, tmp_path: Path, arguments: list[str], sentence: str
+) -> None:
+    done = train(*arguments, forbid=("torch", "lightning", "torchvision"))
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {sentence}") or sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["model.depth=0"], "model.depth=0: must be a positive whole number"),
+        (["data=cifar10"], "data=digits"),
+        (["ckpt_path=last"], "there is no checkpoint"),
+        (["paths.output_dir=/proc/nowhere"], "/proc/nowhere"),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, list) else "",
+)
+def test_what_only_the_run_finds_out_ends_with_one_sentence_too(
+    train: Train, arguments: list[str], sentence: str
+) -> None:
+    done = train(*TINY, *arguments)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.strip().count("\n") == 0
+
+
+def test_an_init_that_does_not_fit_exits_with_2_and_its_sentence(train: Train) -> None:
+    done = train(*TINY, "norm=none")
+    assert done.returncode == 2
+    assert "build the model with norm=weight" in done.stderr
+
+
+def test_one_run_and_the_same_again(train: Train, tmp_path: Path) -> None:
+    first = train(*TINY)
+    assert first.returncode == 0, first.stderr
+    assert "ok: train/loss" in first.stderr
+    (result,) = tmp_path.glob("outputs/runs/*/result.json")
+    written = result.read_text()
+    again = train(*TINY)
+    assert again.returncode == 0
+    assert "has its result already" in again.stderr
+    assert result.read_text() == written
+
+
+@pytest.mark.parametrize("position", [0, 2, 4])
+def test_the_papers_command_to_the_letter(train: Train, tmp_path: Path, position: int) -> None:
+    words = ["model=wrn", "init=proposed", "lr=0.1", "seed=0-1,3"]
+    done = train(*words[:position], "-m", *words[position:], "debug=smoke", "trainer.num_threads=1")
+    assert done.returncode == 0, done.stderr
+    results = [json.loads(path.read_text()) for path in tmp_path.glob("outputs/runs/*/result.json")]
+    assert sorted(result["seed"] for result in results) == [0, 1, 3]
+    assert {result["config"]["model"]["name"] for result in results} == {"wrn"}
+
+
+def test_a_sweep_on_worker_processes_is_the_sweep_in_one(train: Train, tmp_path: Path) -> None:
+    numbers = []
+    for launcher in ("basic", "pool"):
+        done = train(*TINY, "-m", "seed=0-2", f"hydra/launcher={launcher}", f"paths.output_dir={launcher}")
+        assert done.returncode == 0, done.stderr
+        results = [json.loads(path.read_text()) for path in (tmp_path / launcher).glob("runs/*/result.json")]
+        numbers.append({result["run_id"]: result["metrics"] for result in results})
+    assert len(numbers[0]) == 3
+    assert numbers[0] == numbers[1]
+
+
+def test_shell_completion_answers(train: Train) -> None:
+    done = train("-sc", "install=bash")
+    assert done.returncode == 0
+    environment = {**os.environ, "COMP_LINE": "python train.py init=pro", "COMP_POINT": "24"}
+    asked = subprocess.run(
+        [sys.executable, str(ROOT / "train.py"), "-sc", "query=bash"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "init=proposed" in asked.stdout

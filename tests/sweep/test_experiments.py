@@ -1,0 +1,63 @@
+"""Experiment and debug files: what wins over what, and how they are held to the groups."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+
+from initlab.configs_dir import configs_dir
+from initlab.errors import ConfigError
+from initlab.sweep.compose import Composer
+from initlab.sweep.plan import plan
+
+
+@pytest.fixture
+def two_experiments(tmp_path: Path) -> Iterator[Composer]:
+    """A folder of configs with two experiments of different axes, one in a folder of its own."""
+    head = "# @package _global_\n"
+    (tmp_path / "experiment" / "deep").mkdir(parents=True)
+    (tmp_path / "experiment" / "a.yaml").write_text(
+        head + "lr: 0.5\nhydra: {sweeper: {params: {seed: 0-1, lr: '1,2'}}}\n"
+    )
+    (tmp_path / "experiment" / "deep" / "b.yaml").write_text(
+        head + "epochs: 7\nhydra: {sweeper: {params: {model: 'mlp,cnn', seed: [3, 4]}}}\n"
+    )
+    (tmp_path / "experiment" / "wrong.yaml").write_text(head + "modle: {depth: 3}\n")
+    (tmp_path / "experiment" / "typed.yaml").write_text(head + "optim: {momentum: fast}\n")
+    (tmp_path / "debug").mkdir()
+    (tmp_path / "debug" / "d.yaml").write_text(head + "epochs: 9\nlr: 9\n")
+    for entry in configs_dir().iterdir():
+        if entry.name not in ("experiment", "debug"):
+            (tmp_path / entry.name).symlink_to(entry)
+    with initialize_config_dir(str(tmp_path), version_base="1.3"):
+        yield Composer(GlobalHydra.instance().config_loader())
+
+
+def test_a_sweep_over_experiments_expands_the_axes_of_each(two_experiments: Composer) -> None:
+    cells = plan(two_experiments, ["experiment=a,deep/b"]).cells
+    told = [
+        (c.config["experiment"], c.config["model"]["name"], c.config["lr"], c.config["seed"]) for c in cells
+    ]
+    assert told == [
+        *(("a", "wrn", lr, seed) for seed in (0, 1) for lr in (1, 2)),
+        *(("deep/b", model, 0.1, seed) for model in ("mlp", "cnn") for seed in (3, 4)),
+    ]
+    assert {cell.config["epochs"] for cell in cells if cell.config["experiment"] == "deep/b"} == {7}
+
+
+def test_debug_wins_over_the_experiment_and_the_command_line_over_both(two_experiments: Composer) -> None:
+    assert two_experiments.compose(["experiment=a"])["lr"] == 0.5
+    assert two_experiments.compose(["experiment=a", "debug=d"])["lr"] == 9
+    assert two_experiments.compose(["experiment=deep/b", "debug=d", "epochs=11"])["epochs"] == 11
+    assert two_experiments.compose(["epochs=11", "debug=d", "experiment=deep/b"])["epochs"] == 11
+
+
+def test_an_experiment_is_held_to_the_keys_and_types_of_the_groups(two_experiments: Composer) -> None:
+    with pytest.raises(
+        ConfigError, match=r"experiment=wrong: there is no key modle\.depth; did you mean model"
+    ):
+        two_experiments.compose(["experiment=wrong"])
+    with pytest.raises(ConfigError, match=r"experiment=typed: optim\.momentum=fast: must be a number"):
+        two_experiments.compose(["experiment=typed"])

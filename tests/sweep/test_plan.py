@@ -1,0 +1,74 @@
+"""From the arguments of a sweep to its cells."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from initlab.errors import ConfigError
+from initlab.sweep.compose import Composer, config_loader
+from initlab.sweep.plan import first_cell, plan
+
+
+@pytest.fixture(scope="module")
+def composer() -> Iterator[Composer]:
+    with config_loader() as loader:
+        yield Composer(loader)
+
+
+def test_the_product_of_the_axes_in_order(composer: Composer) -> None:
+    planned = plan(composer, ["model=mlp", "init=he,proposed", "seed=0-2"])
+    assert [dict(cell.axes) for cell in planned.cells] == [
+        {"init": init, "seed": seed} for init in ("he", "proposed") for seed in (0, 1, 2)
+    ]
+    assert [cell.config["seed"] for cell in planned.cells] == [0, 1, 2] * 2
+    assert len({cell.run_id for cell in planned.cells}) == 6
+
+
+def test_each_cell_is_the_run_that_its_arguments_make_alone(composer: Composer) -> None:
+    for cell in plan(composer, ["model=mlp,cnn", "model.width=choice(8)", "lr=0.1,1", "seed=3"]).cells:
+        assert composer.compose(cell.arguments) == cell.config
+        assert cell.config["model"]["width"] == 8
+
+
+def test_an_experiment_gives_axes_and_the_command_line_wins_over_them(composer: Composer) -> None:
+    whole = plan(composer, ["experiment=quickstart"])
+    assert (whole.name, whole.experiment, len(whole.cells)) == ("quickstart", "quickstart", 45)
+    part = plan(composer, ["experiment=quickstart", "seed=0-1", "init=proposed"])
+    assert len(part.cells) == 6
+    assert {cell.config["init"]["name"] for cell in part.cells} == {"proposed"}
+    assert part.name != whole.name  # another grid does not take the experiment's place in the report
+    assert {cell.run_id for cell in part.cells} < {cell.run_id for cell in whole.cells}
+
+
+def test_where_results_go_does_not_rename_an_experiment(composer: Composer) -> None:
+    assert plan(composer, ["experiment=quickstart", "paths.output_dir=/tmp/x"]).name == "quickstart"
+
+
+def test_a_range_needs_whole_numbers(composer: Composer) -> None:
+    for mistake in ("lr=0-3", "lr=0-2,5"):
+        with pytest.raises(ConfigError, match="a range needs a key that holds whole numbers"):
+            plan(composer, [mistake])
+    assert len(plan(composer, ["lr=1,2,3"]).cells) == 3
+
+
+def test_every_value_of_an_axis_is_checked(composer: Composer) -> None:
+    with pytest.raises(ConfigError, match="seed=abc: must be a whole number"):
+        plan(composer, ["seed=0,1,abc"])
+    with pytest.raises(ConfigError, match="there is no init=propsed; did you mean proposed"):
+        plan(composer, ["init=proposed,propsed"])
+
+
+def test_equal_cells_are_one_run(composer: Composer) -> None:
+    assert len(plan(composer, ["lr=1,1.0,0.5"]).cells) == 2
+
+
+def test_the_first_cell_has_one_value_of_each_key() -> None:
+    assert first_cell(["init=he,proposed", "seed=0-3", "lr=0.1"]) == ["init=he", "seed=0", "lr=0.1"]
+
+
+def test_the_grid_pairs_each_norm_with_the_inits_that_fit_it(composer: Composer) -> None:
+    cells = plan(composer, ["experiment=grid", "seed=0", "model.num_blocks=1"]).cells
+    pairs = {(cell.config["norm"]["name"], cell.config["init"]["name"]) for cell in cells}
+    weight = ("pytorch", "data_dependent", "hanin", "proposed")
+    assert pairs == {*(("weight", init) for init in weight), ("batch", "orthogonal")}
+    assert len(cells) == 5 * 4 * 2

@@ -1,0 +1,27 @@
+"""The step at which a loss stops being finite."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from initlab.training.divergence import Diverged, Divergence
+
+
+def walk(callback: Divergence, losses: list[float]) -> None:
+    for step, loss in enumerate(losses):
+        trainer = SimpleNamespace(current_epoch=0, global_step=step + 1)
+        callback.on_train_batch_end(trainer, None, {"loss": torch.tensor(loss)}, None, step)
+    callback.on_train_epoch_end(trainer, None)
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 100])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_the_exact_step_is_recorded_however_seldom_one_looks(every: int, bad: float) -> None:
+    with pytest.raises(Diverged) as stopped:
+        walk(Divergence(every), [1.0, 1.0, bad, 1.0, bad])
+    assert stopped.value.step == 2
+
+
+def test_finite_losses_pass() -> None:
+    walk(Divergence(2), [1.0, 1e30, 0.0])
