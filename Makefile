@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 # One thread per process: the suite runs in as many processes as there are cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install run test test-all check lint types layers docs smoke clean
+.PHONY: install run test test-all test-slurm check lint types layers docs smoke clean
 
 install: $(INSTALLED)
 
@@ -24,6 +24,11 @@ test: install
 
 test-all: install
 	$(BIN)/python -m pytest -n auto -m "not gpu and not slurm and not paper"
+
+# Starts a SLURM cluster of its own on this machine; needs root, and Debian's packages.
+test-slurm: install
+	scripts/local_slurm.sh install
+	$(BIN)/python -m pytest -m slurm tests/slurm
 
 check: test lint types layers
 

@@ -6,7 +6,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 
 class BasicLauncher(Launcher):
@@ -39,6 +39,23 @@ class PoolLauncher(BasicLauncher):
         from initlab.sweep.pool import PoolOptions, in_pool
 
         in_pool(run_cell, cells, report, fail_fast, PoolOptions(**self.options))
+
+
+class SlurmLauncher(BasicLauncher):
+    """Submits the cells as SLURM job arrays and follows them."""
+
+    def __init__(self, **options: Any) -> None:
+        self.options = {
+            key: OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+            for key, value in options.items()
+        }
+
+    def launch_cells(self, cells: Sequence[Any], report: Callable[[Any], None], fail_fast: bool) -> None:
+        """Submit the cells and report each result as it comes."""
+        from initlab.cli.train import run_cell
+        from initlab.sweep.slurm import SlurmOptions, on_slurm
+
+        on_slurm(run_cell, cells, report, fail_fast, SlurmOptions.of(self.options))
 
 
 # Hydra keeps a launcher of this name in its store; a YAML file would be held to that one's schema.

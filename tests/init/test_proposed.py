@@ -295,7 +295,7 @@ def test_needs_gains_and_knowledge_of_relus(rng):
         Refused, match=r"Proposed sets gains and hidden.1 Linear\(3, 4\) has none: .*norm=weight"
     ):
         initialize(Mlp(1, 4, (3,), 2, NoNorm()), Proposed(), rng)
-    with pytest.raises(Refused, match="Proposed must know whether a ReLU follows 0"):
+    with pytest.raises(Refused, match=r"Proposed needs a network that says where its ReLUs .* of 0 Linear"):
         initialize(nn.Sequential(Weight().wrap(nn.Linear(3, 3))), Proposed(), rng)
 
 

@@ -67,10 +67,10 @@ class FaultySweep:
             time.sleep(0.02)
 
 
-def ended(process):
+def ended(process, deadline_s=DEADLINE_S):
     """Wait for a command; return its exit code and what it printed."""
     try:
-        output, _ = process.communicate(timeout=DEADLINE_S)
+        output, _ = process.communicate(timeout=deadline_s)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         raise AssertionError(f"it hangs: {process.communicate()[0]}") from None

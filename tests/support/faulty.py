@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 
+from initlab.stopping import Stopped, deferred, requested
 from initlab.task.run import Outcome
 
 
@@ -34,6 +35,21 @@ def run(config, folder):
                 time.sleep(60)
     if act == "full":  # every further write of this process fails, as on a full disk
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    if act.startswith("count"):  # a second a number, going on from the file in the run's folder
+        count(folder.path / "counted", int(act.removeprefix("count")))
+    began = time.time()
     if act.startswith("sleep"):
         time.sleep(float(act.removeprefix("sleep") or 60))
-    return Outcome(metrics={"value": seed})
+    place = f"{os.environ.get('SLURMD_NODENAME', '')}:{os.environ.get('CUDA_VISIBLE_DEVICES', '')}"
+    return Outcome(metrics={"value": seed, "start": began, "seconds": time.time() - began}, device=place)
+
+
+def count(path, total):
+    with deferred():
+        done = len(path.read_text().split()) if path.exists() else 0
+        for number in range(done, total):
+            with open(path, "a") as file:
+                file.write(f"{number}\n")
+            time.sleep(1)
+            if requested() is not None:
+                raise Stopped(f"stopped by {requested()} after {number}")

@@ -1,6 +1,7 @@
 """A run that was stopped and resumed is the run that never stopped."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from initlab.results.identity import run_id
 from initlab.results.metrics_csv import MetricsCsv
 from initlab.task import run_task
 from initlab.training.checkpoint import Checkpoint
+from initlab.training.classifier import Classifier
 from tiny_run import TINY, Compose
 
 CONVOLUTIONAL = ["debug=smoke", "model=wrn", "model.num_blocks=1", "norm=batch", "init=orthogonal"]
@@ -63,6 +65,7 @@ def test_a_run_killed_by_force_goes_on_where_it_was(compose: Compose, tmp_path: 
 import os, sys, signal, yaml
 from initlab.task import run_task
 from initlab.training.checkpoint import Checkpoint
+from initlab.training.classifier import Classifier
 write = Checkpoint.on_train_epoch_end
 def write_and_die(self, trainer, module):
     write(self, trainer, module)
@@ -122,3 +125,78 @@ def test_a_damaged_checkpoint_is_told_in_a_sentence(compose: Compose, tmp_path: 
 def test_the_data_dependent_init_sees_the_first_minibatch_of_the_run(compose: Compose) -> None:
     result = run_task(compose(*TINY, "init=data_dependent", "lr=0.001"))
     assert result.status == "ok"
+
+
+@pytest.mark.parametrize("asked_at", [3, 4, 6])
+@pytest.mark.parametrize("signal_name", ["SIGUSR2", "SIGTERM"])
+def test_a_run_asked_to_stop_saves_itself_and_goes_on_at_the_step_where_it_stopped(
+    compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked_at: int, signal_name: str
+) -> None:
+    """4 batches an epoch: in mid-epoch, at an epoch's last batch, and in mid-epoch again."""
+    arguments = [*TINY, "epochs=3", "lr=0.01"]
+    whole = compose(*arguments, f"paths.output_dir={tmp_path / 'whole'}")
+    stopped = compose(*arguments, f"paths.output_dir={tmp_path / 'stopped'}")
+    assert run_task(whole).status == "ok"
+    steps = []
+    step = Classifier.training_step
+
+    def ask(self: Classifier, batch: Any, batch_idx: int) -> torch.Tensor:
+        steps.append((self.current_epoch, batch_idx))
+        if len(steps) == asked_at:
+            os.kill(os.getpid(), getattr(signal, signal_name))
+        return step(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Classifier, "training_step", ask)
+        result = run_task(stopped)
+        assert (result.status, result.error) == ("killed", f"stopped by {signal_name} after step {asked_at}")
+        assert len(steps) == asked_at
+        assert run_task(stopped).status == "ok"
+    assert steps == [(epoch, index) for epoch in range(3) for index in range(4)]
+    folders = [tmp_path / name / "runs" / run_id(whole) for name in ("whole", "stopped")]
+    first, second = (weights(folder) for folder in folders)
+    for key in first:
+        assert torch.equal(first[key], second[key]), key
+    rows = [MetricsCsv(folder / "metrics.csv").rows() for folder in folders]
+    for one, other in zip(*rows, strict=True):
+        assert {key: value for key, value in one.items() if key != "seconds"} == {
+            key: value for key, value in other.items() if key != "seconds"
+        }
+
+
+def test_layers_that_draw_go_on_drawing_where_they_stopped(
+    compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[float] = []
+    step = Classifier.training_step
+
+    def draw(self: Classifier, batch: Any, batch_idx: int) -> torch.Tensor:
+        drawn.append(float(torch.rand(())))
+        if len(drawn) == stop_at:
+            os.kill(os.getpid(), signal.SIGUSR2)
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(Classifier, "training_step", draw)
+    stop_at = -1
+    run_task(compose(*TINY, "epochs=2", "lr=0.01", f"paths.output_dir={tmp_path / 'whole'}"))
+    whole, drawn[:] = list(drawn), []
+    stop_at = 2
+    config = compose(*TINY, "epochs=2", "lr=0.01", f"paths.output_dir={tmp_path / 'stopped'}")
+    assert run_task(config).status == "killed"
+    torch.rand(5)
+    assert run_task(config).status == "ok"
+    assert drawn == whole
+
+
+def test_a_damaged_checkpoint_of_its_own_makes_a_run_start_anew(
+    compose: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = compose(*TINY, "lr=0.01")
+    whole = run_task(config)
+    folder = tmp_path / "out" / "runs" / run_id(config)
+    last = folder / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:1000])
+    (folder / "result.json").unlink()
+    again = run_task(config)
+    assert again.metrics == whole.metrics
+    assert "cannot be read" in capsys.readouterr().err

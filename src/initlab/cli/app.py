@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from initlab.cli.sweep import app as sweep_app
 from initlab.errors import InitlabError
 from initlab.results.store import NotFound, Store
 
@@ -31,6 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(sweep_app, name="sweep")
 
 OutputDir = Annotated[
     Path,

@@ -28,6 +28,7 @@ class LooksLinear(SiteInit):
 
     formula: ClassVar[str] = "first W = [U; -U], others [[U, -U], [-U, U]], U orthogonal (Haar); b = 0"
     held_by: ClassVar[str] = "test_a_relu_chain_is_an_isometry_at_any_depth"
+    needs_places: ClassVar[bool] = True
 
     def set_sites_(
         self, sites: Sequence[Site], model: nn.Module, generator: Generator, batch: Batch | None
@@ -42,8 +43,4 @@ class LooksLinear(SiteInit):
             return isometry.stem_weight(site, rng)
         if site.role is Role.HIDDEN:
             return isometry.hidden_weight(site, rng)
-        if site.role is Role.UNKNOWN:
-            raise Refused(
-                f"LooksLinear must know whether {site} is the first layer: give the model a sites() method"
-            )
         raise Refused(f"LooksLinear is for plain chains and {site} is in a residual block: use init=risotto")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from torch import Generator, Tensor, nn
 
-from initlab.errors import ConfigError, Refused
+from initlab.errors import Refused
 from initlab.init import draw
 from initlab.init.base import Batch, SiteInit
 from initlab.init.residual_units import first_of_each_branch
@@ -43,18 +43,15 @@ class NfResnet(SiteInit):
     )
     held_by: ClassVar[str] = "test_the_variance_of_the_stream_follows_the_recursion"
 
-    distribution: Literal["normal", "uniform"] = "normal"
+    distribution: draw.Distribution = "normal"
     alpha: float = 0.2
 
     def __post_init__(self) -> None:
-        if self.distribution not in ("normal", "uniform"):
-            raise ConfigError(f"init.distribution={self.distribution}: must be normal or uniform")
+        draw.check_distribution(self.distribution)
 
     def weight(self, site: Site, rng: Generator) -> Tensor:
         """Draw the raw weight of one layer, of shape ``site.shape``."""
-        if self.distribution == "normal":
-            return draw.normal(site.shape, (2 / site.fan_out) ** 0.5, rng)
-        return draw.uniform(site.shape, (6 / site.fan_out) ** 0.5, rng)
+        return draw.he(site.shape, site.fan_out, self.distribution, rng)
 
     def set_sites_(
         self, sites: Sequence[Site], model: nn.Module, generator: Generator, batch: Batch | None

@@ -33,7 +33,7 @@ class NormalResnet(SiteInit):
 
     def weight(self, site: Site, rng: Generator) -> Tensor:
         """Draw the weight of one layer, of shape ``site.shape``."""
-        return draw.normal(site.shape, (2 / site.fan_out) ** 0.5, rng)
+        return draw.he(site.shape, site.fan_out, "normal", rng)
 
     def set_sites_(
         self, sites: Sequence[Site], model: nn.Module, generator: Generator, batch: Batch | None

@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from initlab.errors import ConfigError, Refused
 from initlab.init import draw
-from initlab.init.base import SiteInit
+from initlab.init.base import SiteInit, unplaced
 from initlab.site import Site
 
 
@@ -36,8 +36,5 @@ class Orthogonal(SiteInit):
     def weight(self, site: Site, rng: Generator) -> Tensor:
         """Draw the weight of one layer, of shape ``site.shape``."""
         if site.relu is None and self.relu_gain != 1:
-            raise Refused(
-                f"Orthogonal must know whether a ReLU follows {site.name}: "
-                "give the model a sites() method, or set init.relu_gain=1"
-            )
+            raise Refused(f"{unplaced('Orthogonal', site)}; or set init.relu_gain=1")
         return (self.relu_gain if site.relu else 1.0) * draw.orthogonal(site.shape, rng)

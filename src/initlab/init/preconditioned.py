@@ -96,7 +96,8 @@ class Preconditioned(Geometric):
             if layer is None:
                 raise Refused(
                     f"Preconditioned multiplies {site} by a fixed number and the network keeps none for it: "
-                    "build the model with model.layer_scales=true"
+                    "build the model with model.layer_scales=true, on a network with that option, such as "
+                    "mlp or resnet_c"
                 )
         if self.output_std is not None:
             fixed_scale(model, "output_scale", "init.output_std")

@@ -78,6 +78,7 @@ class Risotto(Init):
         "[[U, -U], [-U, U]]"
     )
     held_by: ClassVar[str] = "test_all_singular_values_from_the_image_are_one"
+    needs_places: ClassVar[bool] = True
 
     form: Form = "exact"
 
@@ -101,8 +102,6 @@ class Risotto(Init):
                 _write(site, stem_weight(site, generator))
             elif site.role is Role.HIDDEN:
                 _write(site, hidden_weight(site, generator))
-            elif site.role is Role.UNKNOWN:
-                raise Refused(f"Risotto must know the place of {site}: give the model a sites() method")
             elif site is blocks[id(site.unit)][0]:
                 for member, matrix in self.block(blocks[id(site.unit)], generator):
                     _write(member, delta(matrix, member.kernel_size))

@@ -28,8 +28,8 @@ from initlab.progress import Display, TaskID, progress
 from initlab.results.lock import Held
 from initlab.results.record import RunResult
 from initlab.results.run_folder import RunFolder
-from initlab.sweep.killed import record_killed, stamp
 from initlab.sweep.launch import Report, Run
+from initlab.sweep.lost import record_lost, stamp
 from initlab.sweep.plan import Cell
 from initlab.sweep.slots import environment, slots
 
@@ -97,7 +97,7 @@ def in_pool(
     places = slots(len(cells), options.num_workers, options.jobs_per_gpu, options.gpus_per_run, on_cpu)
     waiting = deque(cells)
     fault: InitlabError | None = None
-    with progress() as display, _stop_signals() as heard:
+    with progress() as display, stop_signals() as heard:
         workers: list[_Worker | None] = [None] * len(places)
         try:
             while True:
@@ -154,7 +154,7 @@ class _Worker:
         self.ready = False
         near, far = socket.socketpair()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", __package__ + ".worker", str(far.fileno()), _name(run)],
+            [sys.executable, "-m", __package__ + ".worker", str(far.fileno()), name_of(run)],
             env={**environment(slot), "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
             pass_fds=[far.fileno()],
             stdin=subprocess.DEVNULL,
@@ -259,15 +259,16 @@ class _Worker:
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         self._kill()
         error = self.reason or f"the worker process ended with {how}"
-        return record_killed(self.folder, cell.config, self.before, error, time.monotonic() - self.clock)
+        return record_lost(self.folder, cell.config, self.before, error, wall_s=time.monotonic() - self.clock)
 
 
-def _name(run: Run) -> str:
+def name_of(run: Run) -> str:
+    """Return the name by which a worker imports a function."""
     return f"{run.__module__}:{run.__qualname__}"
 
 
 @contextmanager
-def _stop_signals() -> Iterator[list[int]]:
+def stop_signals() -> Iterator[list[int]]:
     """Collect the signals that ask to stop, instead of dying by them."""
     heard: list[int] = []
     if threading.current_thread() is not threading.main_thread():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -19,8 +20,10 @@ import lightning
 import torch
 
 from initlab.data.base import Loaders
+from initlab.errors import ConfigError
 from initlab.results.metrics_csv import MetricsCsv
 from initlab.results.run_folder import RunFolder
+from initlab.stopping import deferred
 from initlab.task.build import build, build_init, build_network, build_source
 from initlab.task.device import device_name, set_threads
 from initlab.task.logger import build_logger, finish_logger
@@ -78,7 +81,8 @@ def fit(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
     exit_code = 1
     try:
         try:
-            trainer.fit(module, Epochs(loaders.train), loaders.val, ckpt_path=resume, weights_only=True)
+            with deferred():  # a run that is asked to stop ends its batch and saves itself
+                trainer.fit(module, Epochs(loaders.train), loaders.val, ckpt_path=resume, weights_only=True)
         except Diverged as error:
             outcome.status, outcome.error = "diverged", str(error)
             outcome.metrics = {"diverged/epoch": error.epoch, "diverged/step": error.step}
@@ -132,7 +136,13 @@ def _checkpoint_to_resume(ckpt_path: str | None, checkpoint: Checkpoint) -> Path
     if ckpt_path is None or (ckpt_path == "auto" and not checkpoint.last.exists()):
         return None
     path = checkpoint.last if ckpt_path in ("auto", "last") else Path(ckpt_path)
-    checkpoint.check(path)
+    try:
+        checkpoint.check(path)
+    except ConfigError as error:
+        if ckpt_path != "auto":
+            raise
+        print(f"{error}; starting anew", file=sys.stderr)
+        return None
     return path
 
 

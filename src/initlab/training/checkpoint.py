@@ -9,6 +9,7 @@ from typing import Any
 import lightning
 import torch
 
+from initlab import stopping
 from initlab.errors import ConfigError
 from initlab.training.classifier import Classifier
 
@@ -18,6 +19,10 @@ class Checkpoint(lightning.Callback):
 
     Both hold plain containers and tensors and load with ``weights_only=True``. Each is written beside its
     name and then renamed, so that a run killed while writing leaves the older file whole.
+
+    A run that is asked to stop (:mod:`initlab.stopping`) writes ``last.ckpt`` at the end of its batch, or of
+    its epoch when that was the last batch, and stops. One that goes on from there takes the next batch, in
+    the state of torch's generators that was left.
 
     Args:
         folder: where the files go.
@@ -31,6 +36,7 @@ class Checkpoint(lightning.Callback):
         self.every_n_epochs = every_n_epochs
         self.best_acc = -1.0
         self.best_epoch = -1
+        self._rng: dict[str, Any] | None = None
 
     @property
     def last(self) -> Path:
@@ -69,10 +75,24 @@ class Checkpoint(lightning.Callback):
         """Take up the best epoch of the run that is resumed."""
         self.best_acc, self.best_epoch = state_dict["best_acc"], state_dict["best_epoch"]
 
+    def on_load_checkpoint(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep the state of the generators until training starts."""
+        self._rng = checkpoint.get("rng")
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Put the generators back, and take the signals back from Lightning, which would exit at once."""
+        stopping.listen()
+        if self._rng is not None:
+            torch.set_rng_state(self._rng["cpu"])
+            if self._rng["cuda"]:
+                torch.cuda.set_rng_state_all(self._rng["cuda"])
+
     def on_save_checkpoint(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Write the epoch that has just ended as ended.
+        """Add the state of the generators, and write an epoch that has just ended as ended.
 
         Lightning counts it only after the callbacks, and a run that goes on from the count as it stands
         skips ``on_train_epoch_start`` of its first epoch.
@@ -80,18 +100,46 @@ class Checkpoint(lightning.Callback):
         for progress in ("total", "current"):
             counts = checkpoint["loops"]["fit_loop"]["epoch_progress"][progress]
             counts["completed"] = counts["processed"]
+        checkpoint["rng"] = {
+            "cpu": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+        }
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Stop in mid-epoch if asked to; Lightning would leave out the validation after a last batch."""
+        if stopping.requested() is not None and not trainer.is_last_batch:
+            self._write_last(trainer)
+            self._stop(trainer)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write the files of the epoch."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         assert isinstance(pl_module, Classifier)
         accuracy = pl_module.epoch_metrics().get("val/acc", float("nan"))
         if accuracy > self.best_acc:
             self.best_acc, self.best_epoch = accuracy, trainer.current_epoch
+            self.folder.mkdir(parents=True, exist_ok=True)
             temporary = self.best.with_suffix(".tmp")
             torch.save(pl_module.model.state_dict(), temporary)
             os.replace(temporary, self.best)
-        if (trainer.current_epoch + 1) % self.every_n_epochs == 0:
-            temporary = self.last.with_suffix(".tmp")
-            trainer.save_checkpoint(temporary)
-            os.replace(temporary, self.last)
+        asked = stopping.requested() is not None
+        if asked or (trainer.current_epoch + 1) % self.every_n_epochs == 0:
+            self._write_last(trainer)
+        # What has come to its end is tested and recorded instead.
+        if asked and trainer.current_epoch + 1 < (trainer.max_epochs or 0):
+            self._stop(trainer)
+
+    def _write_last(self, trainer: lightning.Trainer) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = self.last.with_suffix(".tmp")
+        trainer.save_checkpoint(temporary)
+        os.replace(temporary, self.last)
+
+    def _stop(self, trainer: lightning.Trainer) -> None:
+        raise stopping.Stopped(f"stopped by {stopping.requested()} after step {trainer.global_step}")

@@ -59,6 +59,16 @@ class Classifier(lightning.LightningModule):
             group["base_lr"] = group["lr"]
         return optimizer
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the sums, which an epoch that is interrupted goes on with."""
+        sums = self.sums
+        checkpoint["sums"] = {"loss": sums.loss, "hits": sums.hits, "count": sums.count}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the sums up again; where an epoch starts they are dropped."""
+        kept = checkpoint["sums"]
+        self.sums.loss, self.sums.hits, self.sums.count = kept["loss"], kept["hits"], kept["count"]
+
     def on_train_epoch_start(self) -> None:
         """Start the sums."""
         self.sums, self.metrics = Sums(), {}

@@ -8,6 +8,8 @@ import lightning
 import torch
 from torch import Tensor
 
+from initlab.stopping import requested
+
 
 class Diverged(Exception):
     """The training loss became NaN or infinite."""
@@ -37,9 +39,9 @@ class Divergence(lightning.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Keep the loss; look at those kept when it is time."""
+        """Keep the loss; look at those kept when it is time, or before the run is stopped and saved."""
         self._losses.append(outputs["loss"].detach())
-        if len(self._losses) >= self.every_n_steps:
+        if len(self._losses) >= self.every_n_steps or requested() is not None:
             self._look(trainer)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:

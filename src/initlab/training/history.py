@@ -22,7 +22,8 @@ class History(lightning.Callback):
         self._started = 0.0
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Drop the rows of epochs still to come."""
+        """Drop the rows of epochs still to come, and start the clock of an epoch begun before."""
+        self._started = time.perf_counter()
         self.table.truncate(trainer.current_epoch)
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:

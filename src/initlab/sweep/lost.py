@@ -9,7 +9,7 @@ from typing import Any
 from initlab.configs_dir import configs_dir
 from initlab.results.environment import git_state, versions
 from initlab.results.lock import Held, Lock
-from initlab.results.record import Damaged, RunResult
+from initlab.results.record import Damaged, RunResult, Status
 from initlab.results.run_folder import RunFolder
 
 
@@ -22,16 +22,22 @@ def stamp(folder: RunFolder) -> str | None:
     return None if result is None else f"{result.status} {result.started} {result.wall_s}"
 
 
-def record_killed(
-    folder: RunFolder, config: Mapping[str, Any], before: str | None, error: str, wall_s: float = 0.0
+def record_lost(
+    folder: RunFolder,
+    config: Mapping[str, Any],
+    before: str | None,
+    error: str,
+    status: Status = "killed",
+    wall_s: float = 0.0,
 ) -> RunResult | Held:
-    """Record a run as killed, unless it left a result before it died; return what stands there now.
+    """Record a run that could not do so itself, unless it did; return what stands there now.
 
     Args:
         folder: of the run.
         config: of the run.
         before: :func:`stamp` of its folder when it was started.
         error: what became of it, in words.
+        status: that it gets.
         wall_s: seconds from its start to its end, where known.
     """
     folder.create()
@@ -43,7 +49,7 @@ def record_killed(
                 return result
             result = RunResult(
                 run_id=folder.run_id,
-                status="killed",
+                status=status,
                 config=dict(config),
                 seed=config["seed"],
                 metrics={},
