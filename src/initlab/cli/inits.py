@@ -115,7 +115,7 @@ def table() -> Table:
             "norms": listed(one.norms, norms),
             "networks": listed(one.networks, networks),
             "needs": " ".join(one.needs),
-            "options": " ".join(one.arguments),
+            "options": ", ".join(one.arguments),
             "test": one.test,
         }
         told = [f"{key}: {value}" if key else value for key, value in facts.items() if value]
