@@ -65,7 +65,7 @@ def test_every_option_of_the_repository_says_what_it_is(type_: Any) -> None:
     assert {"proposed", "mlp", "weight"} <= {option.name for option in found}
     assert [option.name for option in found if not option.about] == []
     stdout = type_("list", "inits").stdout
-    assert "directions=orthogonal gain_mode=forward" in stdout
+    assert "directions=orthogonal, gain_mode=forward" in stdout
 
 
 def test_what_is_not_ours_or_not_there_has_no_docstring(tree: tuple[Path, Path]) -> None:
