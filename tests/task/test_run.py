@@ -109,6 +109,8 @@ def test_an_interrupt_is_recorded_as_killed_and_passed_on(
         (["model.depth=0"], ConfigError, "model.depth=0: must be a positive whole number"),
         (["model.width=-3"], ConfigError, "model.width=-3: must be a positive whole number"),
         (["batch_size=0"], ConfigError, "batch_size=0: must be a positive whole number"),
+        (["trainer.devices=2"], ConfigError, "trainer.devices=2: a run is one process on one device"),
+        (["trainer.num_nodes=2"], ConfigError, "trainer.num_nodes=2: a run is one process on one device"),
         (["epochs=0"], ConfigError, "epochs=0: must be at least 1"),
         (["init.directions=up"], ConfigError, "init.directions=up: must be orthogonal or he"),
         (["ckpt_path=last"], ConfigError, "there is no checkpoint "),
