@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 # One thread per process: the suite runs in as many processes as there are cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install run test test-all test-slurm check lint types layers smoke clean
+.PHONY: install run test test-all test-slurm check lint types layers docs smoke clean
 
 install: $(INSTALLED)
 
@@ -41,6 +41,9 @@ types: install
 
 layers: install
 	$(BIN)/lint-imports
+
+docs: install
+	$(BIN)/python scripts/write_inits_page.py
 
 smoke: install
 	$(BIN)/python train.py debug=smoke paths.output_dir=outputs/smoke sweep.retry=[ok]

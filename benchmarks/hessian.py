@@ -70,7 +70,7 @@ def main() -> None:
 
 def network(norm: str, init: str) -> nn.Module:
     norms = {"none": NoNorm, "weight": Weight}
-    net = Wrn(1, 1, 16, 2, "zeros", (3, 32, 32), 10, norms[norm]())
+    net = Wrn(1, input_shape=(3, 32, 32), num_classes=10, norm=norms[norm]())
     if init != "pytorch":  # torch's own init is what a network is built with
         initialize(net, init, generator=seeded(1))
     return net

@@ -59,6 +59,12 @@ def test_a_config_file_names_arguments_of_its_class_and_no_other(group, name):
     keys = {key for key in components.config(group, name) if not key.startswith("_") and key != "defaults"}
     if not keys:
         pytest.skip(f"{group}={name} has no options")
+    if "_target_" not in components.config(group, name):  # several options of the group under their names
+        assert keys <= set(components.names(group))
+        for part, options in components.config(group, name).items():
+            if part in keys:
+                assert set(options) <= set(inspect.signature(components.target(group, part)).parameters)
+        return
     arguments = inspect.signature(components.target(group, name)).parameters
     if any(argument.kind is argument.VAR_KEYWORD for argument in arguments.values()):
         pytest.skip(f"{group}={name} hands its options on")

@@ -36,7 +36,8 @@ class Site:
         name: dotted module path, as in ``model.named_modules()``.
         layer: the ``Linear`` or ``Conv`` module (it may be reparametrized).
         role: its place in the network.
-        relu: whether a ReLU is the next thing on the layer's output; None where the network does not say.
+        relu: whether a ReLU follows the layer (an activation norm may stand between); None where the network
+            does not say.
         unit: the residual block module that holds a BRANCH or SHORTCUT layer, else None.
         stage: index of the stage, from 0; None outside stages.
         block: index of the block within its stage, from 0; None outside blocks.

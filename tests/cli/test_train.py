@@ -9,15 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tiny_run import TINY
+
 ROOT = Path(__file__).parents[2]
-TINY = [
-    "debug=smoke",
-    "model=mlp",
-    "model.depth=2",
-    "model.width=16",
-    "batch_size=64",
-    "trainer.num_threads=1",
-]
 Train = Callable[..., subprocess.CompletedProcess[str]]
 
 

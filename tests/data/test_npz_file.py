@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from initlab.data.npz_file import read_npz
+from initlab.data.npz_file import Arrays, read_npz
 
 X, Y = np.zeros((4, 3)), np.arange(4)
 
@@ -51,3 +51,9 @@ def test_a_missing_array_is_named(tmp_path, sentence):
 def test_labels_are_a_row_of_whole_numbers(tmp_path, labels, sentence):
     path = saved(tmp_path, x_train=X, y_train=labels)
     assert "y_train must be a row of whole numbers" in sentence(lambda: read_npz(path))
+
+
+def test_classes_without_names_are_named_by_their_labels():
+    x, y = np.zeros((3, 2)), np.array([0, 2, 1])
+    assert Arrays(x, y).class_names == ("0", "1", "2")
+    assert Arrays(x, y, classes=("a", "b", "c")).class_names == ("a", "b", "c")

@@ -4,6 +4,7 @@ import io
 import math
 from collections.abc import Callable
 from dataclasses import fields
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,15 @@ import torch
 import yaml
 from torch import Tensor, nn
 
+import components
 from initlab.errors import InitlabError
+from initlab.init import initialize
 from initlab.model.mlp import Mlp
 from initlab.norm.weight import Weight
+from initlab.site import sites_of
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "diagnostic").glob("*.yaml"))
+FOLDER = Path(__file__).parents[2] / "configs" / "diagnostic"
+CONFIGS = sorted(path for path in FOLDER.glob("*.yaml") if "_target_" in yaml.safe_load(path.read_text()))
 
 
 class Residual(nn.Module):
@@ -46,6 +51,24 @@ def tiny_conv() -> nn.Module:
     return nn.Sequential(
         stem, nn.ReLU(True), Residual(4), Residual(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)
     )
+
+
+class Attention(nn.Module):
+    """The pixels look at each other, in torch's fused operation."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(channels, 3 * channels)
+
+    def forward(self, images: Tensor) -> Tensor:
+        tokens = images.flatten(2).mT
+        query, key, value = self.project(tokens)[:, None].chunk(3, -1)
+        seen = nn.functional.scaled_dot_product_attention(query, key, value)[:, 0]
+        return (tokens + seen).mean(1)
+
+
+def tiny_attention() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(2, 4, 2, stride=2), Attention(4), nn.Linear(4, 3))
 
 
 def load(path: Path) -> Any:
@@ -114,7 +137,7 @@ def test_its_config_names_every_argument_with_the_default_of_the_code(path):
     assert load(path) == type(load(path))()
 
 
-@pytest.mark.parametrize("network", [tiny_mlp, tiny_conv])
+@pytest.mark.parametrize("network", [tiny_mlp, tiny_conv, tiny_attention])
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_it_measures_any_network_and_leaves_no_trace(path, network, rng):
     model, given = build(network), batch()
@@ -140,6 +163,30 @@ def test_it_measures_any_network_and_leaves_no_trace(path, network, rng):
     png = io.BytesIO()
     measured.figure().savefig(png, format="png")
     assert png.getvalue().startswith(b"\x89PNG")
+
+
+@cache
+def initialized(name: str) -> nn.Module:
+    """A small network of the model group, its signal neither lost nor blown up."""
+    model = components.small_model(name, "none")
+    assert model is not None
+    initialize(model, "he", generator=torch.Generator().manual_seed(0))
+    return model
+
+
+@pytest.mark.parametrize("name", components.names("model"))
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_it_measures_every_network_of_the_project_and_every_layer_of_it(path, name, rng):
+    model, given = initialized(name), components.small_batch(name, size=3)
+    before = state(model)
+    measured = load(path)(model, given, rng)
+    assert same(before, state(model))
+    values = measured.metrics()
+    assert all(value is None or math.isfinite(value) for value in values.values())
+    assert sum(value is None for value in values.values()) <= len(values) / 2
+    rows = measured.rows()
+    if "layer" in rows[0]:
+        assert {site.name for site in sites_of(model)} <= {row["layer"] for row in rows}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

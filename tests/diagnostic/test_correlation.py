@@ -9,7 +9,10 @@ from torch import Tensor, nn
 
 from initlab.diagnostic.correlation import Correlation, alike
 from initlab.errors import ConfigError, InitlabError
+from initlab.init import initialize
 from initlab.init.draw import orthogonal
+from initlab.model.resnet_c import ResnetC
+from initlab.norm.none import NoNorm
 
 LABELS = torch.zeros(64, dtype=torch.long)
 
@@ -123,3 +126,48 @@ def test_one_input_has_nothing_to_be_compared_with(rng):
 def test_an_option_that_does_not_exist_is_refused(option):
     with pytest.raises(ConfigError, match=f"correlation.{option}=maybe: must be"):
         Correlation(**{option: "maybe"})
+
+
+# RISOTTO, Fig. 2b: five Type C blocks of 32 channels, one pair of images per draw of the weights.
+
+FIG_2B = {
+    "risotto": ({}, {}),
+    "he": ({}, {"mode": "fan_out"}),
+    "fixup": ({"scalar_biases": True}, {}),
+    "skipinit": ({}, {}),
+}
+
+
+def cosines_of_a_pair(init: str, size: int, seed: int) -> torch.Tensor:
+    """Cosines of two smooth images and, of the pre-activations, after the stem and each of five blocks."""
+    model_options, options = FIG_2B[init]
+    rng = torch.Generator().manual_seed(seed)
+    coarse = torch.randn(2, 3, 4, 4, generator=rng, dtype=torch.float64)
+    images = nn.functional.interpolate(coarse, size=(size, size), mode="bilinear")
+    model = ResnetC(
+        stages=[5], widths=[32], strides=[1], norm=NoNorm(),
+        input_shape=(3, size, size), num_classes=10, **model_options,
+    ).double()  # fmt: skip
+    initialize(model, init, rng, **options)
+    found = Correlation()(model, (images, torch.zeros(2, dtype=torch.long)), rng).likenesses
+    assert [likeness.block for likeness in found[1:-1]] == ["stem", *(f"stages.0.{i}" for i in range(5))]
+    return torch.tensor([likeness.cosine for likeness in found[:-1]], dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("size", "runs"), [(16, 5), pytest.param(32, 50, id="full size", marks=pytest.mark.slow)]
+)
+def test_risotto_keeps_every_cosine_and_the_other_inits_draw_inputs_together(size, runs):
+    each = {
+        init: torch.stack([cosines_of_a_pair(init, size, seed) for seed in range(runs)]) for init in FIG_2B
+    }
+    drift = (each["risotto"] - each["risotto"][:, :1]).abs().max()
+    assert drift < 1e-6
+    assert all((each[init] - each[init][:, :1]).abs().max() > 0.3 for init in FIG_2B if init != "risotto")
+    means = {init: cosines.mean(0) for init, cosines in each.items()}
+    last = {init: float(cosines[-1]) for init, cosines in means.items()}
+    assert last["he"] > last["fixup"] > last["risotto"] + 0.3
+    # Fixup and SkipInit have the same law here, and He's curve rises at every block. Over draws the last
+    # cosine has a standard deviation of about 0.1.
+    assert last["skipinit"] == pytest.approx(last["fixup"], abs=4 * 0.1 * (2 / runs) ** 0.5)
+    assert bool((means["he"][1:].diff() > 0).all())

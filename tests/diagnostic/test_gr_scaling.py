@@ -295,10 +295,10 @@ def test_what_has_no_scaling_is_refused_in_a_sentence(rng):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"loss": "mse"}, "diagnostic.loss=mse: must be cross_entropy or random_quadratic"),
+        ({"loss": "mse"}, "gr_scaling.loss=mse: must be cross_entropy or random_quadratic"),
         ({"num_samples": 0}, "num_samples=0"),
         ({"chunk_size": 0}, "chunk_size=0"),
-        ({"actual_samples": -1}, "actual_samples=-1: must be at least 0"),
+        ({"actual_samples": -1}, "actual_samples=-1: must be a whole number of at least 0"),
         ({"actual_samples": 0, "heat_map": True}, "actual_samples=0: must be at least 1 for the heat map"),
     ],
 )

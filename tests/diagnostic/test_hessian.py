@@ -196,7 +196,7 @@ def test_bad_input_is_refused_in_a_sentence(rng):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"method": "qr"}, "diagnostic.method=qr: must be lanczos or power"),
+        ({"method": "qr"}, "hessian.method=qr: must be lanczos or power"),
         ({"method": "power", "num_eigenvalues": 2}, "power iteration gives 1"),
         ({"num_eigenvalues": 0}, "num_eigenvalues=0"),
         ({"tolerance": 0.0}, "tolerance=0.0"),

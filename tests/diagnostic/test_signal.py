@@ -10,6 +10,7 @@ from initlab.errors import ConfigError, InitlabError
 from initlab.init import initialize
 from initlab.init.draw import orthogonal
 from initlab.model.mlp import Mlp
+from initlab.model.mlp_residual import MlpResidual
 from initlab.norm.base import set_gain_
 from initlab.norm.weight import Weight
 from initlab.site import sites_of
@@ -63,6 +64,35 @@ def test_gain_1_loses_half_of_the_squared_norm_per_layer(rng):
         predicted = 2 ** (-(index + 1) / 2) * math.sqrt(width / INPUTS)
         assert passages[index].forward_ratio == pytest.approx(predicted, rel=0.6 if index else 0.05)
     assert not 0.5 < passages[LAYERS - 1].forward_ratio < 1.6  # the tolerance of the theorem can fail
+
+
+FORTY_BLOCKS = {"num_blocks": 40, "width": 500, "hidden_width": 200, "layers_per_block": 2}
+
+
+@pytest.mark.parametrize("directions", ["orthogonal", "he"])
+def test_forty_blocks_grow_norms_both_ways_as_theorem_2_says(directions, rng):
+    model = MlpResidual(**FORTY_BLOCKS, input_shape=(INPUTS,), num_classes=10, norm=Weight())
+    initialize(model, "proposed", generator=rng, directions=directions)  # Arpit et al. 2019, Fig. 1 bottom
+    result = Signal(error="random", output="features")(model, batch(rng), rng)
+    blocks = [passage for passage in result.passages if passage.kind == "block"]
+    assert result.reference == blocks[-1].layer == "blocks.39"
+    assert blocks[-1].backward_ratio == pytest.approx(1)
+    for index, passage in enumerate(blocks, start=1):  # (1 + 1/B)^(b/2), and the rest of it backward
+        assert passage.forward_ratio == pytest.approx(1.025 ** (index / 2), rel=0.03)
+        assert passage.backward_ratio == pytest.approx(1.025 ** ((40 - index) / 2), rel=0.03)
+
+
+def test_with_gain_1_every_block_multiplies_the_squared_norm_by_1_and_a_half(rng):
+    model = MlpResidual(**FORTY_BLOCKS, input_shape=(INPUTS,), num_classes=10, norm=Weight())
+    initialize(model, "proposed", generator=rng)
+    for site in list(sites_of(model))[:-1]:
+        set_gain_(site.layer, 1.0)
+    result = Signal()(model, batch(rng), rng)
+    blocks = [passage for passage in result.passages if passage.kind == "block"]
+    for index in (1, 10, 40):
+        predicted = 1.5 ** (index / 2)
+        assert blocks[index - 1].forward_ratio == pytest.approx(predicted, rel=0.03 * index**0.5)
+    assert blocks[-1].forward_ratio > 1000 * 1.025**20  # the tolerance of the theorem can fail
 
 
 def test_a_linear_orthogonal_network_has_ratios_of_exactly_1(rng):
@@ -212,7 +242,7 @@ def test_what_cannot_be_measured_is_named(model, sentence, rng):
 
 
 def test_labels_must_fit_the_inputs(rng):
-    with pytest.raises(InitlabError, match="must be N integers"):
+    with pytest.raises(InitlabError, match="3 inputs with 2 labels"):
         Signal()(nn.Sequential(nn.Linear(4, 3)), (torch.randn(3, 4), torch.zeros(2).long()), rng)
 
 

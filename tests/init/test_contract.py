@@ -1,6 +1,9 @@
 """What every init promises, checked over the files of ``configs/init`` on every network with every norm."""
 
+import json
+from collections.abc import Iterator
 from functools import cache
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -10,6 +13,7 @@ import components
 from initlab.errors import ConfigError, Refused
 from initlab.init import Init, initialize
 
+FITS = components.ROOT / "src" / "initlab" / "init" / "fits.json"
 INITS = components.names("init")
 MODELS = components.names("model")
 NORMS = components.names("norm")
@@ -39,16 +43,21 @@ def shared_model_of(name: str, norm: str, dtype: torch.dtype) -> nn.Module | Non
     return None if model is None else model.to(dtype)
 
 
+@cache
+def to_be_set(model: nn.Module) -> list[torch.Tensor]:
+    """Every parameter and running statistic that an init can be asked to set."""
+    found: list[torch.Tensor] = []
+    for module in model.modules():
+        foreign = not type(module).__module__.startswith(("initlab.", "torch.nn.utils.parametrize"))
+        if not foreign or callable(getattr(module, "reset_parameters", None)):
+            found += [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+    return [tensor.detach() for tensor in found if tensor.is_floating_point()]
+
+
 def fill_with_nan_(model: nn.Module) -> None:
-    """Forget every parameter and running statistic that an init can be asked to set."""
-    with torch.no_grad():
-        for module in model.modules():
-            foreign = not type(module).__module__.startswith(("initlab.", "torch.nn.utils.parametrize"))
-            if foreign and not callable(getattr(module, "reset_parameters", None)):
-                continue
-            for tensor in [*module.parameters(recurse=False), *module.buffers(recurse=False)]:
-                if tensor.is_floating_point():
-                    tensor.fill_(float("nan"))
+    """Forget what an init can be asked to set."""
+    for tensor in to_be_set(model):
+        tensor.fill_(float("nan"))
 
 
 def state_after(model: nn.Module, init: Init, name: str, seed: int) -> dict[str, torch.Tensor] | None:
@@ -64,19 +73,46 @@ def state_after(model: nn.Module, init: Init, name: str, seed: int) -> dict[str,
     return {key: tensor.clone() for key, tensor in model.state_dict().items()}
 
 
+ModesAndHooks = list[tuple[bool, int, int]]
+
+
+def modes_and_hooks(model: nn.Module) -> ModesAndHooks:
+    return [(m.training, len(m._forward_hooks), len(m._forward_pre_hooks)) for m in model.modules()]
+
+
+class Case(NamedTuple):
+    """One init on one network that it fits: what seed 0 leaves, and modes and hooks before and after."""
+
+    name: str
+    norm: str
+    model: nn.Module
+    state: dict[str, torch.Tensor]
+    before: ModesAndHooks
+    after: ModesAndHooks
+
+    def __str__(self) -> str:
+        return f"model={self.name} norm={self.norm}"
+
+
 @cache
-def state_of(init: str, name: str, norm: str, dtype: torch.dtype) -> dict[str, torch.Tensor] | None:
+def strategy_of(init: str) -> Init:
+    return components.build("init", init)
+
+
+@cache
+def case_of(init: str, name: str, norm: str, dtype: torch.dtype) -> Case | None:
     model = model_of(init, name, norm, dtype)
-    return None if model is None else state_after(model, components.build("init", init), name, seed=0)
+    if model is None:
+        return None
+    before = modes_and_hooks(model)
+    state = state_after(model, strategy_of(init), name, seed=0)
+    return None if state is None else Case(name, norm, model, state, before, modes_and_hooks(model))
 
 
-def cases(init: str, dtype: torch.dtype = torch.float32):
-    """The networks that an init fits, as (network, norm, built model, state after seed 0)."""
-    for name in MODELS:
-        for norm in NORMS:
-            state = state_of(init, name, norm, dtype)
-            if state is not None:
-                yield name, norm, model_of(init, name, norm, dtype), state
+def cases(init: str, dtype: torch.dtype = torch.float32) -> Iterator[Case]:
+    """The networks that an init fits."""
+    found = (case_of(init, name, norm, dtype) for name in MODELS for norm in NORMS)
+    return (case for case in found if case is not None)
 
 
 @pytest.mark.parametrize("init", INITS)
@@ -85,58 +121,59 @@ def test_fits_some_network(init):
 
 
 @pytest.mark.parametrize("init", INITS)
+def test_what_it_fits_is_listed(init):
+    listed = json.loads(FITS.read_text())[init]
+    fits = [(name, norm) for name, norms in listed["fits"].items() for norm in norms]
+    assert fits == [(name, norm) for name, norm, *_ in cases(init)], "run `make docs`"
+    assert listed["needs"] == components.needs(init)
+
+
+@pytest.mark.parametrize("init", INITS)
 def test_sets_every_parameter_and_running_statistic(init):
-    for name, norm, _, state in cases(init):
-        unset = [k for k, t in state.items() if t.is_floating_point() and not bool(torch.isfinite(t).all())]
-        assert not unset, f"init={init} on model={name} norm={norm}"
+    for case in cases(init):
+        numbers = {key: tensor for key, tensor in case.state.items() if tensor.is_floating_point()}
+        unset = [key for key, tensor in numbers.items() if not bool(torch.isfinite(tensor).all())]
+        assert not unset, f"init={init} on {case}"
 
 
 @pytest.mark.parametrize("init", INITS)
 def test_draws_from_its_generator_and_from_nothing_else(init):
-    strategy = components.build("init", init)
-    for name, norm, model, state in cases(init):
-        where = f"init={init} on model={name} norm={norm}"
+    strategy = strategy_of(init)
+    for case in cases(init):
+        where = f"init={init} on {case}"
         torch.manual_seed(1)
         before = torch.get_rng_state()
-        again = state_after(model, strategy, name, seed=0)
+        again = state_after(case.model, strategy, case.name, seed=0)
         assert torch.equal(torch.get_rng_state(), before), where
         assert again is not None
-        assert all(torch.equal(state[key], again[key]) for key in state), where
-        other = state_after(model, strategy, name, seed=1)
+        assert all(torch.equal(case.state[key], again[key]) for key in again), where
+        other = state_after(case.model, strategy, case.name, seed=1)
         assert other is not None
-        assert any(not torch.equal(state[key], other[key]) for key in state), where
+        assert any(not torch.equal(case.state[key], other[key]) for key in other), where
 
 
 @pytest.mark.parametrize("init", INITS)
 def test_a_seed_gives_the_same_weights_in_both_precisions(init):
-    for name, norm, _, exact in cases(init, torch.float64):
-        rounded = state_of(init, name, norm, torch.float32)
+    for case in cases(init, torch.float64):
+        rounded = case_of(init, case.name, case.norm, torch.float32)
         assert rounded is not None
-        for key, tensor in exact.items():
+        for key, tensor in case.state.items():
             if tensor.is_floating_point():
-                message = f"init={init} on model={name} norm={norm}: {key}"
-                torch.testing.assert_close(rounded[key].double(), tensor, rtol=1e-4, atol=1e-4, msg=message)
-
-
-def modes_and_hooks(model: nn.Module) -> list[tuple[bool, int, int]]:
-    return [(m.training, len(m._forward_hooks), len(m._forward_pre_hooks)) for m in model.modules()]
+                same = torch.allclose(rounded.state[key].double(), tensor, rtol=1e-4, atol=1e-4)
+                assert same, f"init={init} on {case}: {key}"
 
 
 @pytest.mark.parametrize("init", INITS)
 def test_leaves_the_mode_and_the_hooks_as_they_were(init):
-    strategy = components.build("init", init)
-    for name, norm, model, _ in cases(init):
-        before = modes_and_hooks(model)
-        assert state_after(model, strategy, name, seed=0) is not None
-        assert modes_and_hooks(model) == before, f"init={init} on model={name} norm={norm}"
-        assert all(training for training, _, _ in before), f"init={init} on model={name} norm={norm}"
+    for case in cases(init):
+        assert case.after == case.before, f"init={init} on {case}"
+        assert all(training for training, _, _ in case.before), f"init={init} on {case}"
 
 
 @pytest.mark.parametrize("init", [name for name in INITS if components.target("init", name).needs_batch])
 def test_refuses_to_work_without_the_batch_that_it_needs(init):
-    _, _, model, _ = next(cases(init))
     with pytest.raises(Refused, match="needs a batch"):
-        initialize(model, components.build("init", init), torch.Generator())
+        initialize(next(cases(init)).model, components.build("init", init), torch.Generator())
 
 
 @pytest.mark.parametrize("init", INITS)

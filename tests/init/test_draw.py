@@ -39,3 +39,10 @@ def test_draws_are_float64_and_repeat_with_the_seed(kind):
 def test_a_vector_is_no_orthogonal_matrix(rng):
     with pytest.raises(ValueError, match="at least two dimensions"):
         draw.orthogonal((3,), rng)
+
+
+@pytest.mark.parametrize("distribution", ["normal", "uniform"])
+def test_he_entries_have_variance_two_over_the_fan(distribution, rng):
+    draws = draw.he((200, 200), 50, distribution, rng)
+    assert float(draws.square().mean()) == pytest.approx(2 / 50, rel=0.03)  # half with a gain of 1
+    assert (float(draws.abs().max()) <= (6 / 50) ** 0.5) is (distribution == "uniform")

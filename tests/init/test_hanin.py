@@ -16,7 +16,7 @@ from synthetic import FullyConnectedStage, squared_norm_ratio
 
 
 def wrn(num_blocks=6, convs_per_block=2):
-    return Wrn(num_blocks, 1, 16, convs_per_block, "zeros", (3, 8, 8), 3, Weight())
+    return Wrn(num_blocks, 1, 16, convs_per_block, input_shape=(3, 8, 8), num_classes=3, norm=Weight())
 
 
 def test_the_last_gain_of_each_branch_falls_by_nine_tenths_and_starts_again_in_each_stage(rng):

@@ -12,6 +12,7 @@ from initlab.model.mlp import Mlp
 from initlab.model.mlp_residual import MlpResidual
 from initlab.model.resnet_c import ResnetC
 from initlab.norm.none import NoNorm
+from initlab.site import sites_of
 
 
 def network(scale: float, **options: Any) -> ResnetC:
@@ -79,3 +80,16 @@ def test_a_network_without_blocks_is_refused(rng: torch.Generator) -> None:
     model = Mlp(depth=2, width=4, input_shape=(3,), num_classes=2, norm=NoNorm())
     with pytest.raises(Refused, match="sets residual branches and Mlp names none"):
         initialize(model, "normal_resnet", generator=rng)
+
+
+def test_weights_are_normal_by_fan_out(rng: torch.Generator) -> None:  # Def. 2.2
+    balanced = {"residual_scale": 0.5**0.5, "skip_scale": 0.5**0.5}
+    model = ResnetC(
+        stages=[1, 1], widths=[16, 48], **balanced, input_shape=(3, 8, 8), num_classes=3, norm=NoNorm()
+    )
+    initialize(model, "normal_resnet", generator=rng)
+    for site in sites_of(model)[:-1]:
+        weight = site.layer.weight.detach()
+        ratio = float(weight.square().mean()) * site.fan_out / 2
+        assert ratio == pytest.approx(1, abs=5 * (2 / weight.numel()) ** 0.5), site.name
+    assert any(site.fan_in != site.fan_out for site in sites_of(model)[:-1])

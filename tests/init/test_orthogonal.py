@@ -8,7 +8,7 @@ from initlab.init.orthogonal import Orthogonal
 from initlab.model.wrn import Wrn
 from initlab.norm.none import NoNorm
 from initlab.norm.weight import Weight
-from initlab.site import Role
+from initlab.site import Role, Site
 
 
 @pytest.mark.parametrize("norm", [NoNorm(), Weight()])
@@ -28,7 +28,7 @@ def test_rows_or_columns_are_orthogonal_with_the_gain_of_a_relu_where_one_follow
 
 def test_a_network_that_says_nothing_of_relus_is_refused_unless_the_gain_is_1(rng):
     model = nn.Sequential(nn.Linear(3, 3), nn.ReLU())
-    with pytest.raises(Refused, match=r"whether a ReLU follows 0: .* or set init.relu_gain=1"):
+    with pytest.raises(Refused, match=r"where its ReLUs .* of 0 Linear.*; or set init.relu_gain=1"):
         initialize(model, Orthogonal(), rng)
     initialize(model, Orthogonal(relu_gain=1.0), rng)
     weight = model[0].weight.detach()
@@ -38,3 +38,13 @@ def test_a_network_that_says_nothing_of_relus_is_refused_unless_the_gain_is_1(rn
 def test_a_gain_is_positive():
     with pytest.raises(ConfigError, match=r"^init\.relu_gain=0: must be positive$"):
         Orthogonal(relu_gain=0)
+
+
+@pytest.mark.parametrize(("options", "kept"), [({}, 1.0), ({"relu_gain": 1.0}, 0.5)])
+def test_the_default_gain_makes_up_for_the_relu(options, kept, rng):
+    site = Site("layer", nn.Linear(64, 64), relu=True)
+    inputs = torch.randn(64, generator=rng, dtype=torch.float64)
+    weights = [Orthogonal(**options).weight(site, rng) for _ in range(200)]
+    ratios = torch.stack([(w @ inputs).relu().square().sum() / inputs.square().sum() for w in weights])
+    # One draw deviates by about sqrt(5 / 64) = .28 at most, the mean of 200 by .02.
+    assert float(ratios.mean()) == pytest.approx(kept, rel=0.08)

@@ -16,6 +16,7 @@ from gr_scaling import (
     mean_relative,
 )
 from initlab.errors import ConfigError, Refused
+from initlab.init import initialize
 from initlab.init.geometric import Geometric
 from initlab.init.preconditioned import (
     Preconditioned,
@@ -333,3 +334,16 @@ def test_the_balanced_input_gives_weights_and_biases_of_the_first_layer_one_gr_s
 
     assert first("balanced") == pytest.approx(1, rel=1e-9)
     assert first("paper") == pytest.approx(1 / 25, rel=1e-9)  # alpha^4 of the 5x5 layer
+
+
+@pytest.mark.parametrize("name", [name for name in components.names("model") if name != "timm"])
+def test_a_network_without_multipliers_is_refused_with_an_option_that_some_network_has(name, rng):
+    """Or, where the network itself has the option, with nothing more to do than to set it."""
+    small, shape = components.fitting_size(name)
+    options = {key: value for key, value in small.items() if key != "layer_scales"}
+    model = components.build_model(name, "none", options, shape)
+    with pytest.raises(
+        Refused, match=r"model.layer_scales=true, on a network with that option, such as mlp or"
+    ):
+        initialize(model, "preconditioned", rng, batch=torch.randn(4, *shape, generator=rng))
+    assert all("layer_scales" in components.config("model", other) for other in ("mlp", "resnet_c"))

@@ -284,7 +284,7 @@ def test_gains_of_a_wide_residual_network(rng):
 
 @pytest.mark.parametrize(("stem_gamma", "gamma"), [(None, 1.0), (2.0, 2.0)])
 def test_the_stem_follows_the_rule_or_the_papers_code(stem_gamma, gamma, rng):
-    model = ResnetCifar(8, "zeros", (3, 8, 8), 10, Weight())
+    model = ResnetCifar(8, input_shape=(3, 8, 8), num_classes=10, norm=Weight())
     initialize(model, Proposed(stem_gamma=stem_gamma), rng)
     gains = gain_of(model.stem)
     torch.testing.assert_close(gains.square() * 16 / 3, torch.full_like(gains, gamma))
@@ -295,7 +295,7 @@ def test_needs_gains_and_knowledge_of_relus(rng):
         Refused, match=r"Proposed sets gains and hidden.1 Linear\(3, 4\) has none: .*norm=weight"
     ):
         initialize(Mlp(1, 4, (3,), 2, NoNorm()), Proposed(), rng)
-    with pytest.raises(Refused, match="Proposed must know whether a ReLU follows 0"):
+    with pytest.raises(Refused, match=r"Proposed needs a network that says where its ReLUs .* of 0 Linear"):
         initialize(nn.Sequential(Weight().wrap(nn.Linear(3, 3))), Proposed(), rng)
 
 

@@ -9,7 +9,7 @@ from initlab.model.wrn import Wrn
 from initlab.norm.base import gain_of, parametrization, row_norm
 from initlab.norm.none import NoNorm
 from initlab.norm.weight import Weight
-from initlab.site import Role, sites_of
+from initlab.site import Role, Site, sites_of
 from synthetic import FullyConnectedStage, squared_norm_ratio
 
 
@@ -74,3 +74,12 @@ def test_works_without_sites_and_refuses_unknown_directions(rng):
     assert bool(model[0][1].bias.any())
     with pytest.raises(ConfigError, match=r"^init\.directions=she: must be orthogonal, he or uniform$"):
         Pytorch("she")
+
+
+def test_uniform_directions_are_torchs_own_draw(rng):
+    """Uniform on 1 / sqrt(fan_in), not of the fan_out."""
+    for layer in (torch.nn.Conv2d(16, 48, 3), torch.nn.Linear(300, 50)):
+        site = Site("layer", layer)
+        v = Pytorch("uniform").weight(site, rng)
+        assert float(v.abs().max()) == pytest.approx(site.fan_in**-0.5, rel=0.01)
+        assert float(v.square().mean()) * site.fan_in == pytest.approx(1 / 3, rel=0.05)

@@ -11,7 +11,7 @@ from initlab.site import Role
 
 
 def build(depth=4, width=6, padding_mode="zeros", input_shape=(3, 16, 16), norm=None):
-    return Cnn(depth, width, padding_mode, input_shape, num_classes=10, norm=norm or NoNorm())
+    return Cnn(depth, width, padding_mode, input_shape=input_shape, num_classes=10, norm=norm or NoNorm())
 
 
 def test_depth_counts_the_convolutions_and_the_first_two_have_stride_2():

@@ -6,9 +6,11 @@ from functools import cache
 import pytest
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 import components
-from initlab.norm.base import is_weight_normalized
+from initlab.errors import Refused
+from initlab.norm.base import is_weight_normalized, parametrization
 from initlab.site import LAYERS, Role, sites_of
 
 MODELS = components.names("model")
@@ -97,3 +99,36 @@ def test_what_no_site_holds_can_be_reset(model):
         if type(module).__module__.startswith("initlab.model"):
             direct = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
             assert not direct or callable(getattr(module, "reset_parameters", None)), name
+
+
+NORMALIZATIONS = [
+    (norm, options)
+    for norm in NORMS
+    for options in (
+        [{"position": p} for p in ("first", "middle", "last")] if norm == "batch_single" else [{}]
+    )
+]
+
+
+@pytest.mark.parametrize(("norm", "options"), NORMALIZATIONS, ids=str)
+def test_a_norm_acts_or_is_refused_in_a_sentence_that_names_both(name, norm, options):
+    """That something is there; `test_runs_forward_and_backward` shows that its parameters have gradients."""
+    small, shape = components.fitting_size(name)
+    given = components.build("norm", norm, **options)
+    try:
+        model = components.build("model", name, **small, input_shape=shape, num_classes=3, norm=given)
+    except Refused as error:
+        refusal = str(error)
+    else:
+        sites = sites_of(model)
+        wrapped = [site.role for site in sites if parametrization(site.layer) is not None]
+        hidden = [site.role for site in sites if site.role is not Role.HEAD]
+        norms = [m for m in model.modules() if isinstance(m, _BatchNorm)] if name != "timm" else []
+        of_activations = norm.startswith("batch")
+        assert wrapped == ([] if of_activations or norm == "none" else hidden)
+        assert bool(norms) is of_activations
+        assert norm != "batch_single" or len(norms) == 1
+        return
+    components.check_one_line(refusal)
+    assert type(given).__name__ in refusal
+    assert name in refusal

@@ -8,7 +8,7 @@ from torchvision.models import resnet18, resnet50
 from initlab.errors import ConfigError
 from initlab.init import draw
 from initlab.init.isometry import delta
-from initlab.model.residual_relu import ResidualBlock, ScalarBias
+from initlab.model.residual_block import ResidualBlock
 from initlab.model.resnet_b import ResnetB
 from initlab.model.resnet_c import ResnetC
 from initlab.norm.base import set_weight_
@@ -90,21 +90,6 @@ def test_the_300_and_2000_layer_networks_have_the_papers_number_of_layers():
     assert round(sum(p.numel() for p in deep.parameters()) / 1e6) == 98
 
 
-@pytest.mark.parametrize("alpha", [0.3, 1.0])
-@pytest.mark.parametrize("preact", [False, True])
-def test_a_block_adds_alpha_times_the_branch_to_beta_times_the_skip(alpha, preact):
-    options = {"residual_scale": alpha, "skip_scale": 0.7, "preact": preact}
-    block = blocks_of(ResnetC(**tiny, **options, norm=NoNorm()))[0]
-    x = torch.randn(2, 8, 4, 4)
-    first, second = block.convs
-    if preact:
-        active = torch.relu(x)
-        expected = 0.7 * block.shortcut(active) + alpha * second(torch.relu(first(active)))
-    else:
-        expected = torch.relu(0.7 * block.shortcut(x) + alpha * second(torch.relu(first(x))))
-    torch.testing.assert_close(block(x), expected)
-
-
 def test_type_b_projects_only_where_sizes_change_and_type_c_always():
     options = tiny | {"stages": [2, 2], "strides": [1, 2]}
     projects = [
@@ -119,17 +104,6 @@ def test_branch_inputs_are_divided_by_the_expected_standard_deviation():
     model = ResnetB(**options, norm=NoNorm())
     variances = [block.input_std**2 for block in blocks_of(model)]
     assert variances == pytest.approx([1, 1.04, 1.08, 1.12, 1.04])
-
-
-@pytest.mark.parametrize("preact", [False, True])
-def test_scalar_biases_stand_before_every_conv_relu_and_the_head(preact):
-    model = ResnetB(**tiny, scalar_biases=True, preact=preact, norm=NoNorm())
-    convs = 1 + sum(len(block.convs) for block in blocks_of(model))
-    relus = (
-        convs  # as many ReLUs as convs in both forms: the last ReLU of one stands for the stem's of the other
-    )
-    assert sum(isinstance(module, ScalarBias) for module in model.modules()) == convs + relus + 1
-    assert all(block.alpha is not None for block in blocks_of(model))
 
 
 @pytest.mark.parametrize(

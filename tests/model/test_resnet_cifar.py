@@ -10,7 +10,7 @@ from initlab.site import Role
 
 
 def build(depth=14, num_classes=10, norm=None):
-    return ResnetCifar(depth, "zeros", (3, 32, 32), num_classes, norm or Weight())
+    return ResnetCifar(depth, input_shape=(3, 32, 32), num_classes=num_classes, norm=norm or Weight())
 
 
 @pytest.mark.parametrize(
@@ -49,4 +49,4 @@ def test_batch_norm_also_follows_the_stem_and_precedes_the_pooling_without_relu(
 
 def test_vectors_are_no_images():
     with pytest.raises(ConfigError, match="model=resnet_cifar takes images"):
-        ResnetCifar(8, "zeros", (20,), 10, Weight())
+        ResnetCifar(8, input_shape=(20,), num_classes=10, norm=Weight())

@@ -58,8 +58,12 @@ def test_a_norm_of_activations_is_refused(norm: Norm) -> None:
 
 
 def test_inits_that_need_blocks_are_refused_with_a_sentence(rng: torch.Generator) -> None:
-    with pytest.raises(Refused, match=r"whether a ReLU follows network\.conv1"):
-        initialize(network(norm=Weight()), "proposed", generator=rng)
+    for norm in (Weight(), None):
+        with pytest.raises(Refused, match=r"^Proposed needs .* network\.conv1 Conv.* model=resnet_b$"):
+            initialize(network(norm=norm), "proposed", generator=rng)
+    for init in ("orthogonal", "looks_linear", "risotto"):
+        with pytest.raises(Refused, match=r"where its ReLUs and residual blocks are, .* sites\(\) method"):
+            initialize(network(), init, generator=rng)
     with pytest.raises(Refused, match="sets residual branches and Timm names none"):
         initialize(network(), "normal_resnet", generator=rng)
 

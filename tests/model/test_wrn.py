@@ -3,6 +3,8 @@ import torch
 from torch import nn
 
 from initlab.errors import ConfigError
+from initlab.init import initialize
+from initlab.model.construction import build_undrawn
 from initlab.model.wrn import Wrn
 from initlab.norm.batch import Batch
 from initlab.norm.none import NoNorm
@@ -42,6 +44,19 @@ def test_ten_thousand_layers_can_be_built(num_blocks, count):
     assert num_parameters(model) == count
     stem, shortcuts, head = 1, 2, 1
     assert len(list(model.sites())) == 6 * num_blocks + stem + shortcuts + head
+
+
+@pytest.mark.slow
+def test_ten_thousand_layers_pass_a_signal_forward_and_backward(rng):
+    model = build_undrawn(lambda: build(1666))
+    initialize(model, "proposed", generator=rng)
+    logits = model(torch.randn(2, 3, 32, 32, generator=rng))
+    nn.functional.cross_entropy(logits, torch.tensor([0, 1])).backward()
+    gradients = [parameter.grad.norm() for parameter in model.parameters()]
+    assert bool(torch.stack(gradients).isfinite().all())
+    # Theorem 2: each of three stages multiplies a norm by less than sqrt(e), whatever its depth.
+    stem, head = model.stem.parametrizations.weight.original0.grad, model.head.weight.grad
+    assert 1e-3 < float(stem.norm() / head.norm()) < 1e3
 
 
 def test_the_stem_and_the_last_layer_of_a_branch_have_no_relu_after_them():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from copy import deepcopy
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +14,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from initlab.errors import ConfigError, Refused
+from initlab.init import initialize
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"
@@ -49,6 +51,11 @@ def names(group: str) -> list[str]:
 
 def config(group: str, name: str) -> dict[str, Any]:
     """The values of one option; interpolations stay as they are written."""
+    return deepcopy(_read(group, name))
+
+
+@cache
+def _read(group: str, name: str) -> dict[str, Any]:
     values = OmegaConf.to_container(OmegaConf.load(CONFIGS / group / f"{name}.yaml"), resolve=False)
     assert isinstance(values, dict)
     return values
@@ -117,7 +124,7 @@ def small_model(name: str, norm: str, **options: Any) -> nn.Module | None:
         return None
 
 
-def check_one_line(refusal: Exception) -> None:
+def check_one_line(refusal: Exception | str) -> None:
     """A refusal is one sentence, which a person reads without its traceback."""
     assert str(refusal)
     assert "\n" not in str(refusal)
@@ -128,3 +135,26 @@ def small_batch(name: str, size: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
     rng = torch.Generator().manual_seed(0)
     inputs = torch.randn(size, *fitting_size(name)[1], generator=rng)
     return inputs, torch.arange(size) % NUM_CLASSES
+
+
+def fits(init: str) -> dict[str, Any]:
+    """What ``fits.json`` says of an init: the norms it fits by network, and the options that it needs."""
+    found: dict[str, list[str]] = {}
+    for name in names("model"):
+        found[name] = []
+        for norm in names("norm"):
+            model = small_model(name, norm, **NEEDED.get(init, {}))
+            if model is None:
+                continue
+            try:
+                initialize(model, build("init", init), torch.Generator().manual_seed(0), small_batch(name))
+            except (Refused, ConfigError):
+                continue
+            found[name].append(norm)
+    return {"needs": needs(init), "fits": found}
+
+
+def needs(init: str) -> list[str]:
+    """The options of a network that an init needs, as on the command line."""
+    words = {True: "true", False: "false"}
+    return [f"model.{key}={words.get(value, value)}" for key, value in NEEDED.get(init, {}).items()]

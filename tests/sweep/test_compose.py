@@ -52,6 +52,11 @@ def test_one_run_leaves_no_trace_in_the_next(composer: Composer) -> None:
         ("seed=abc", "seed=abc: must be a whole number, not a word"),
         ("seed=1.5", "seed=1.5: must be a whole number, not a number"),
         ("seed=true", "seed=True: must be a whole number, not true or false"),
+        ("lr=null", "lr=None: must be a number, not null"),
+        (
+            "schedule.milestones=[a]",
+            "schedule.milestones: must list a whole number after another, and a is not",
+        ),
         ("lr=fast", "lr=fast: must be a number, not a word"),
         ("optim.nesterov=1", "optim.nesterov=1: must be true or false, not a whole number"),
         ("modle=wrn", "there is no key modle; did you mean model?"),
@@ -66,7 +71,7 @@ def test_one_run_leaves_no_trace_in_the_next(composer: Composer) -> None:
 )
 def test_a_wrong_override_is_told_in_one_line(composer: Composer, argument: str, sentence: str) -> None:
     with pytest.raises(ConfigError) as error:
-        composer.compose([argument])
+        composer.compose(["schedule=multistep", argument])
     assert str(error.value).startswith(sentence)
     assert "\n" not in str(error.value)
 

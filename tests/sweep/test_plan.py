@@ -45,8 +45,10 @@ def test_where_results_go_does_not_rename_an_experiment(composer: Composer) -> N
 
 
 def test_a_range_needs_whole_numbers(composer: Composer) -> None:
-    with pytest.raises(ConfigError, match="a range needs a key that holds whole numbers"):
-        plan(composer, ["lr=0-3"])
+    for mistake in ("lr=0-3", "lr=0-2,5"):
+        with pytest.raises(ConfigError, match="a range needs a key that holds whole numbers"):
+            plan(composer, [mistake])
+    assert len(plan(composer, ["lr=1,2,3"]).cells) == 3
 
 
 def test_every_value_of_an_axis_is_checked(composer: Composer) -> None:
@@ -62,3 +64,11 @@ def test_equal_cells_are_one_run(composer: Composer) -> None:
 
 def test_the_first_cell_has_one_value_of_each_key() -> None:
     assert first_cell(["init=he,proposed", "seed=0-3", "lr=0.1"]) == ["init=he", "seed=0", "lr=0.1"]
+
+
+def test_the_grid_pairs_each_norm_with_the_inits_that_fit_it(composer: Composer) -> None:
+    cells = plan(composer, ["experiment=grid", "seed=0", "model.num_blocks=1"]).cells
+    pairs = {(cell.config["norm"]["name"], cell.config["init"]["name"]) for cell in cells}
+    weight = ("pytorch", "data_dependent", "hanin", "proposed")
+    assert pairs == {*(("weight", init) for init in weight), ("batch", "orthogonal")}
+    assert len(cells) == 5 * 4 * 2

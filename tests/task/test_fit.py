@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,8 @@ from initlab.results.metrics_csv import MetricsCsv
 from initlab.task import run_task
 from initlab.training.checkpoint import Checkpoint
 from initlab.training.classifier import Classifier
+from tiny_run import TINY, Compose
 
-Compose = Callable[..., dict[str, Any]]
-TINY = [
-    "debug=smoke",
-    "model=mlp",
-    "model.depth=2",
-    "model.width=16",
-    "batch_size=64",
-    "trainer.num_threads=1",
-]
 CONVOLUTIONAL = ["debug=smoke", "model=wrn", "model.num_blocks=1", "norm=batch", "init=orthogonal"]
 
 

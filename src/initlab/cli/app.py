@@ -66,6 +66,10 @@ def list_(
         raise InitlabError(f"--where and --last choose among runs: leave them out of `list {what}`")
     elif what in ("sweep", "sweeps"):
         print_(runs.sweeps(Store(output_dir)))
+    elif options.group_of(what) == "init":
+        from initlab.cli import inits
+
+        print_(inits.table())
     else:
         print_(options.table(what))
 

@@ -83,6 +83,10 @@ def single(config: Mapping[str, Any]) -> int:
         return 2
     if result.status == "crashed":
         tell((folder.path / "error.txt").read_text(), style="red")
+    if config["task"]["name"] == "probe" and result.metrics:
+        from initlab.cli.probe import page
+
+        console.print(page(result.metrics), highlight=False)
     shown = ("train/loss", "val/acc", "best/val_acc", "test/acc")
     numbers = [f"{key} {result.metrics[key]:.4g}" for key in shown if result.metrics.get(key) is not None]
     tell(f"{result.status}: {result.error or ', '.join(numbers)}  ({result.wall_s:.1f} s, {folder.path})")

@@ -1,7 +1,7 @@
 """The digits inside scikit-learn: 1797 handwritten digits of 8x8 pixels with values 0..16; no files needed.
 
-Half-resolution NIST digits of 43 writers: Alpaydin & Kaynak 1998, UCI Optical Recognition of Handwritten
-Digits (its test part).
+Pixel counts in the 4x4 blocks of 32x32 bitmaps, of 13 writers: Alpaydin & Kaynak 1998, the test part of
+UCI's Optical Recognition of Handwritten Digits.
 """
 
 from __future__ import annotations

@@ -13,13 +13,11 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_svmlight_files
 from torch import Tensor
 
-from initlab.data.array_source import ArraySource
-from initlab.data.checks import check_fraction, reason
+from initlab.data.checks import reason
 from initlab.data.files import READ_ERRORS, fetch
 from initlab.data.npz_file import Arrays, read_npz
 from initlab.data.preprocessing import Preprocessing
-from initlab.data.resident import Examples
-from initlab.data.split import stratified
+from initlab.data.stored_arrays import StoredArrays
 from initlab.errors import DataError
 
 SITE = "https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets"
@@ -27,7 +25,7 @@ SUFFIXES = ("", ".bz2", ".gz")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Libsvm(ArraySource):
+class Libsvm(StoredArrays):
     """Features ``(D,)`` from ``root/libsvm/<dataset>`` and ``<dataset>.t``, as text or as one ``.npz``.
 
     The labels of the text become 0, 1, ... in increasing order; :attr:`class_names` keeps them. LIBSVM
@@ -46,12 +44,7 @@ class Libsvm(ArraySource):
     root: str | Path
     dataset: str = "iris.scale"
     download: bool = True
-    test_fraction: float = 0.2
     normalize: bool = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_fraction("data.test_fraction", self.test_fraction)
 
     @property
     def folder(self) -> Path:
@@ -72,31 +65,12 @@ class Libsvm(ArraySource):
             raise self._missing(f"the site has no set named {self.dataset}")
         return read_text(train, self._text(f"{self.dataset}.t"))
 
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """One number per feature."""
-        return tuple(self.arrays.x_train.shape[1:])
-
-    @property
-    def num_classes(self) -> int:
-        """Different labels of the training text."""
-        return len(self.class_names)
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """The labels of the text."""
-        if self.arrays.classes is not None:
-            return self.arrays.classes
-        return tuple(map(str, range(int(self.arrays.y_train.max()) + 1)))
-
-    def read(self) -> tuple[Examples, Examples]:
-        """Read both parts, splitting a test part off where there is no test file."""
-        arrays = self.arrays
-        train = _examples(arrays.x_train, arrays.y_train)
-        if arrays.x_test is not None and arrays.y_test is not None:
-            return train, _examples(arrays.x_test, arrays.y_test)
-        kept, test = stratified(train.labels, round(len(train) * self.test_fraction), self.split_seed)
-        return train[kept], train[test]
+    @staticmethod
+    def stored(x: NDArray[Any]) -> Tensor:
+        """Return features ``(N, D)`` in float32."""
+        if x.ndim != 2:
+            raise DataError(f"inputs of shape {x.shape} are no features (N, D)")
+        return torch.from_numpy(x).to(torch.float32)
 
     def preprocessing(self, train: Tensor) -> Preprocessing:
         """Leave the features alone, or standardize them."""
@@ -154,9 +128,3 @@ def read_text(train: Path, test: Path | None) -> Arrays:
     if test is None:
         return Arrays(inputs[0], indices[0], classes=names)
     return Arrays(inputs[0], indices[0], inputs[1], indices[1], names)
-
-
-def _examples(inputs: NDArray[Any], labels: NDArray[np.int64]) -> Examples:
-    if inputs.ndim != 2:
-        raise DataError(f"inputs of shape {inputs.shape} are no features (N, D)")
-    return Examples(torch.from_numpy(inputs).to(torch.float32), torch.from_numpy(labels))

@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from initlab.data.array_source import ImageSource
-from initlab.data.checks import check_fraction
 from initlab.data.npz_file import Arrays, read_npz
 from initlab.data.preprocessing import Preprocessing
-from initlab.data.resident import Examples
-from initlab.data.split import stratified
+from initlab.data.stored_arrays import StoredArrays
 from initlab.errors import ConfigError, DataError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Npz(ImageSource):
+class Npz(StoredArrays, ImageSource):
     """Images ``uint8`` ``(N, H, W, C)`` or ``(N, H, W)``, or features ``(N, D)``, from ``root/file``.
 
     Args:
@@ -38,43 +37,11 @@ class Npz(ImageSource):
 
     root: str | Path
     file: str = "data.npz"
-    test_fraction: float = 0.2
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_fraction("data.test_fraction", self.test_fraction)
 
     @cached_property
     def arrays(self) -> Arrays:
         """The file's arrays, read once."""
         return read_npz(Path(self.root).expanduser() / self.file)
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """As in the file."""
-        return tuple(_stored(self.arrays.x_train).shape[1:])
-
-    @property
-    def num_classes(self) -> int:
-        """The length of ``classes``, or one more than the largest training label."""
-        return len(self.class_names)
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """The file's ``classes``, or the labels."""
-        if self.arrays.classes is not None:
-            return self.arrays.classes
-        return tuple(map(str, range(int(self.arrays.y_train.max()) + 1)))
-
-    def read(self) -> tuple[Examples, Examples]:
-        """Read both parts, splitting a test part off where the file has none."""
-        arrays = self.arrays
-        train = Examples(_stored(arrays.x_train), torch.from_numpy(arrays.y_train))
-        if arrays.x_test is None or arrays.y_test is None:
-            size = round(len(train) * self.test_fraction)
-            kept, held = stratified(train.labels, size, self.split_seed)
-            return train[kept], train[held]
-        return train, Examples(_stored(arrays.x_test), torch.from_numpy(arrays.y_test))
 
     def preprocessing(self, train: Tensor) -> Preprocessing:
         """As for images, or by feature."""
@@ -84,16 +51,17 @@ class Npz(ImageSource):
             raise ConfigError(f"{self.file} holds features: set data.augment=false and data.cutout=false")
         return Preprocessing.measured(train) if self.normalize else Preprocessing()
 
-
-def _stored(x: Any) -> Tensor:
-    features = x.ndim == 2 and x.dtype.kind in "biuf"
-    images = x.ndim in (3, 4) and x.dtype.name == "uint8"
-    if not features and not images:
-        raise DataError(
-            f"inputs of type {x.dtype} and shape {x.shape} are neither uint8 images (N, H, W[, C]) nor "
-            "features (N, D)"
-        )
-    if features:
-        return torch.from_numpy(x.astype("float32"))
-    values = torch.from_numpy(x)
-    return values.unsqueeze(1) if values.dim() == 3 else values.permute(0, 3, 1, 2).contiguous()
+    @staticmethod
+    def stored(x: NDArray[Any]) -> Tensor:
+        """Return images ``(N, C, H, W)`` as they are, and features ``(N, D)`` in float32."""
+        features = x.ndim == 2 and x.dtype.kind in "biuf"
+        images = x.ndim in (3, 4) and x.dtype.name == "uint8"
+        if not features and not images:
+            raise DataError(
+                f"inputs of type {x.dtype} and shape {x.shape} are neither uint8 images (N, H, W[, C]) nor "
+                "features (N, D)"
+            )
+        if features:
+            return torch.from_numpy(x.astype("float32"))
+        values = torch.from_numpy(x)
+        return values.unsqueeze(1) if values.dim() == 3 else values.permute(0, 3, 1, 2).contiguous()

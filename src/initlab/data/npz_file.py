@@ -25,6 +25,13 @@ class Arrays:
     y_test: NDArray[np.int64] | None = None
     classes: tuple[str, ...] | None = None
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names, or the labels from 0 to the largest of training."""
+        if self.classes is not None:
+            return self.classes
+        return tuple(map(str, range(int(self.y_train.max()) + 1)))
+
 
 def read_npz(path: Path) -> Arrays:
     """Read one file.

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Generator, Tensor, nn
 
-from initlab.diagnostic import layers
 from initlab.diagnostic.base import Batch, Diagnostic
-from initlab.diagnostic.layers import Precision, Statistics, finite
+from initlab.diagnostic.checks import Precision, check_choice, checked_batch
+from initlab.diagnostic.layers import blocks_of, layers_of
+from initlab.diagnostic.log_norms import finite
+from initlab.diagnostic.measuring import Statistics, measuring, run
+from initlab.diagnostic.watch import watch
 from initlab.errors import InitlabError
 
 if TYPE_CHECKING:
@@ -113,27 +116,26 @@ class Correlation(Diagnostic):
     precision: Precision = "model"
 
     def __post_init__(self) -> None:
-        layers.check_choice("correlation.pairs", self.pairs, ("all", "adjacent"))
-        layers.check_choice("correlation.statistics", self.statistics, ("running", "batch"))
-        layers.check_choice("correlation.precision", self.precision, ("model", "float64"))
+        check_choice("correlation.pairs", self.pairs, ("all", "adjacent"))
+        check_choice("correlation.statistics", self.statistics, ("running", "batch"))
+        check_choice("correlation.precision", self.precision, ("model", "float64"))
 
     def __call__(self, model: nn.Module, batch: Batch, generator: Generator) -> CorrelationResult:
         """Measure every block in one forward pass."""
-        inputs, _ = batch
-        layers.check_inputs(inputs)
+        inputs, _ = checked_batch(model, batch, precision=self.precision)
         count = len(inputs)
         if count < 2:
             raise InitlabError("correlation compares inputs: the batch must hold at least two")
-        blocks = layers.blocks_of(model)
+        blocks = blocks_of(model)
         inside = {id(module) for block in blocks.values() for module in block.modules()}
-        outside = {name: layer for name, layer in layers.layers_of(model).items() if id(layer) not in inside}
+        outside = {name: layer for name, layer in layers_of(model).items() if id(layer) not in inside}
 
         def measure(tensor: Tensor) -> Alike:
             return alike(tensor.detach().reshape(count, -1), self.pairs)
 
-        with layers.measuring(model, self.statistics), torch.no_grad():
-            with layers.watch(outside, blocks, count, measure) as seen:
-                layers.run(model, inputs.clone(), self.precision)
+        with measuring(model, self.statistics), torch.no_grad():
+            with watch(outside, blocks, count, measure) as seen:
+                run(model, inputs.clone(), self.precision)
             start = _likeness("input", measure(inputs), None)
         return CorrelationResult((start, *(_likeness(r.name, r.pre, r.post) for r in seen)))
 

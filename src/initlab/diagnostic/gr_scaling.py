@@ -9,6 +9,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from initlab.diagnostic.base import Batch, Diagnostic
+from initlab.diagnostic.checks import check_count, checked_batch
 from initlab.diagnostic.gr_blocks import block_moments, diagonal_block_moment
 from initlab.diagnostic.gr_measurement import GrScalingMeasurement, LayerScaling
 from initlab.diagnostic.layer_tape import (
@@ -18,7 +19,7 @@ from initlab.diagnostic.layer_tape import (
     weight_gradient_moment,
     weight_parameters,
 )
-from initlab.diagnostic.measuring import checked_batch, measured
+from initlab.diagnostic.measuring import measuring
 from initlab.diagnostic.objective import LossName, SampleLoss, check_loss, sample_loss
 from initlab.errors import ConfigError, Refused
 from initlab.site import Site, sites_of
@@ -64,15 +65,11 @@ class GrScaling(Diagnostic):
 
     def __post_init__(self) -> None:
         check_loss(self.loss)
-        if self.num_samples is not None and self.num_samples < 1:
-            raise ConfigError(
-                f"diagnostic.num_samples={self.num_samples}: must be at least 1, or null for all"
-            )
-        if self.chunk_size < 1:
-            raise ConfigError(f"diagnostic.chunk_size={self.chunk_size}: must be at least 1")
-        if self.actual_samples is not None and self.actual_samples < self.heat_map:
-            least = "at least 1 for the heat map" if self.heat_map else "at least 0, or null for all"
-            raise ConfigError(f"diagnostic.actual_samples={self.actual_samples}: must be {least}")
+        check_count("gr_scaling.num_samples", self.num_samples, null="for all")
+        check_count("gr_scaling.chunk_size", self.chunk_size)
+        check_count("gr_scaling.actual_samples", self.actual_samples, least=0, null="for all")
+        if self.heat_map and self.actual_samples == 0:
+            raise ConfigError("gr_scaling.actual_samples=0: must be at least 1 for the heat map")
 
     def __call__(self, model: nn.Module, batch: Batch, generator: Generator) -> GrScalingMeasurement:
         """Measure the GR scaling of ``model`` at its present parameters.
@@ -81,9 +78,9 @@ class GrScaling(Diagnostic):
             Refused: the batch holds NaN or inf, no layer is trainable, two layers share a weight, or a layer
                 is used twice in one pass.
         """
-        inputs, labels = checked_batch(model, batch, self.num_samples)
+        inputs, labels = checked_batch(model, batch, self.num_samples, tokens=True)
         sites, left_out = measurable_sites(model)
-        with measured(model, training=False):
+        with measuring(model):
             with torch.no_grad():
                 num_outputs = model(inputs[:1]).numel()
             loss = sample_loss(self.loss, num_outputs, generator)

@@ -11,9 +11,11 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from initlab.diagnostic import layers
 from initlab.diagnostic.base import Batch, Diagnostic
-from initlab.diagnostic.layers import Statistics, finite, log_norm, norm_of
+from initlab.diagnostic.checks import check_choice, check_labels, checked_batch, logits_of
+from initlab.diagnostic.layers import layers_of
+from initlab.diagnostic.log_norms import finite, log_norm, norm_of
+from initlab.diagnostic.measuring import Statistics, measuring
 from initlab.errors import InitlabError
 from initlab.norm.base import is_weight_normalized, parametrization
 
@@ -120,22 +122,21 @@ class Gradient(Diagnostic):
     statistics: Statistics = "batch"
 
     def __post_init__(self) -> None:
-        layers.check_choice("gradient.statistics", self.statistics, ("running", "batch"))
+        check_choice("gradient.statistics", self.statistics, ("running", "batch"))
 
     def __call__(self, model: nn.Module, batch: Batch, generator: Generator) -> GradientResult:
         """Measure every layer in one forward and one backward pass."""
-        inputs, labels = batch
-        layers.check_inputs(inputs)
-        named = layers.layers_of(model)
+        inputs, labels = checked_batch(model, batch)
+        named = layers_of(model)
         refuse_frozen_and_tied(model)
-        with layers.measuring(model, self.statistics):
+        with measuring(model, self.statistics):
             effective, handles = _remember_effective_weights(named)
             try:
-                logits = layers.logits_of(model(inputs.detach().clone()))
+                logits = logits_of(model(inputs.detach().clone()))
             finally:
                 for handle in handles:
                     handle.remove()
-            layers.check_labels(labels, logits)
+            check_labels(labels, logits)
             loss = cross_entropy(logits, labels)
             parameters = dict(model.named_parameters())
             asked = [*parameters.values(), *effective.values()]

@@ -13,9 +13,10 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from initlab.diagnostic.base import Batch, Diagnostic
+from initlab.diagnostic.checks import check_choice, check_count, checked_batch, scalar
 from initlab.diagnostic.hessian_product import Closure, HessianProduct
 from initlab.diagnostic.lanczos import Spectrum, lanczos, power_iteration
-from initlab.diagnostic.measuring import checked_batch, measured, scalar
+from initlab.diagnostic.measuring import measuring
 from initlab.errors import ConfigError, Refused
 
 if TYPE_CHECKING:
@@ -124,19 +125,14 @@ class Hessian(Diagnostic):
     graph_memory_gib: float = 4.0
 
     def __post_init__(self) -> None:
-        check_method(self.method, self.num_eigenvalues, self.tolerance, self.max_products, "diagnostic.")
-        if self.mode not in ("train", "eval"):
-            raise ConfigError(f"diagnostic.mode={self.mode}: must be train or eval")
+        check_method(self.method, self.num_eigenvalues, self.tolerance, self.max_products, "hessian.")
+        check_choice("hessian.mode", self.mode, ("train", "eval"))
+        check_count("hessian.chunk_size", self.chunk_size)
+        check_count("hessian.num_samples", self.num_samples, null="for all")
         if not callable(self.loss) and self.loss != "cross_entropy":
-            raise ConfigError(f"diagnostic.loss={self.loss}: must be cross_entropy or a function")
-        if self.chunk_size < 1:
-            raise ConfigError(f"diagnostic.chunk_size={self.chunk_size}: must be at least 1")
-        if self.num_samples is not None and self.num_samples < 1:
-            raise ConfigError(
-                f"diagnostic.num_samples={self.num_samples}: must be at least 1, or null for all"
-            )
+            raise ConfigError(f"hessian.loss={self.loss}: must be cross_entropy or a function")
         if not self.graph_memory_gib >= 0:
-            raise ConfigError(f"diagnostic.graph_memory_gib={self.graph_memory_gib}: must not be negative")
+            raise ConfigError(f"hessian.graph_memory_gib={self.graph_memory_gib}: must not be negative")
 
     def __call__(self, model: nn.Module, batch: Batch, generator: Generator) -> HessianMeasurement:
         """Measure the Hessian of ``model`` at its present parameters.
@@ -144,7 +140,7 @@ class Hessian(Diagnostic):
         Raises:
             Refused: the batch holds NaN or inf, the loss is not scalar, or nothing is trainable.
         """
-        inputs, labels = checked_batch(model, batch, self.num_samples)
+        inputs, labels = checked_batch(model, batch, self.num_samples, tokens=True)
         trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
         if not trainable:
             raise Refused(f"{type(model).__name__} has no trainable parameter to take a Hessian by")
@@ -156,7 +152,7 @@ class Hessian(Diagnostic):
                 zip(inputs.split(self.chunk_size), labels.split(self.chunk_size), strict=True)
             )
         ]
-        with measured(model, training=self.mode == "train"):
+        with measuring(model, training=self.mode == "train"):
             product = HessianProduct(closures, trainable, self.graph_memory_gib * 2**30)
             spectrum = _spectrum(
                 product, generator, self.method, self.num_eigenvalues, self.tolerance, self.max_products
@@ -214,16 +210,13 @@ def check_method(
     method: str, num_eigenvalues: int, tolerance: float, max_products: int, prefix: str = ""
 ) -> None:
     """Refuse options that no method has."""
-    if method not in ("lanczos", "power"):
-        raise ConfigError(f"{prefix}method={method}: must be lanczos or power")
-    if num_eigenvalues < 1:
-        raise ConfigError(f"{prefix}num_eigenvalues={num_eigenvalues}: must be at least 1")
+    check_choice(f"{prefix}method", method, ("lanczos", "power"))
+    check_count(f"{prefix}num_eigenvalues", num_eigenvalues)
+    check_count(f"{prefix}max_products", max_products)
     if method == "power" and num_eigenvalues > 1:
         raise ConfigError(f"{prefix}num_eigenvalues={num_eigenvalues}: power iteration gives 1; use lanczos")
     if not 0 < tolerance < 1:
         raise ConfigError(f"{prefix}tolerance={tolerance}: must lie between 0 and 1")
-    if max_products < 1:
-        raise ConfigError(f"{prefix}max_products={max_products}: must be at least 1")
 
 
 def _spectrum(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-from initlab.diagnostic.measuring import scalar
+from initlab.diagnostic.checks import scalar
 from initlab.errors import Refused
 
 Closure = Callable[[], Tensor]

@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Generator, Tensor, nn
 
-from initlab.diagnostic import layers
 from initlab.diagnostic.base import Batch, Diagnostic
+from initlab.diagnostic.checks import (
+    Precision,
+    check_choice,
+    check_count,
+    checked_batch,
+    logits_of,
+    refuse_coupled_samples,
+)
 from initlab.diagnostic.features import Features
-from initlab.diagnostic.layers import Precision
+from initlab.diagnostic.layers import blocks_of, layers_of
+from initlab.diagnostic.measuring import measuring, run
 from initlab.diagnostic.spectrum import Derivative, Spectrum, spectrum
 from initlab.errors import ConfigError, InitlabError
 
@@ -164,30 +172,28 @@ class Jacobian(Diagnostic):
     chunk: int = 64
 
     def __post_init__(self) -> None:
-        layers.check_choice("jacobian.outputs", self.outputs, ("features", "logits", "both"))
-        layers.check_choice("jacobian.method", self.method, ("auto", "exact", "lanczos"))
-        layers.check_choice("jacobian.precision", self.precision, ("model", "float64"))
-        layers.check_count("jacobian.blocks", self.blocks, least=0)
-        layers.check_count("jacobian.exact_limit", self.exact_limit, least=0)
-        layers.check_count("jacobian.lanczos_steps", self.lanczos_steps)
-        layers.check_count("jacobian.input_index", self.input_index, least=0)
-        layers.check_count("jacobian.chunk", self.chunk)
+        check_choice("jacobian.outputs", self.outputs, ("features", "logits", "both"))
+        check_choice("jacobian.method", self.method, ("auto", "exact", "lanczos"))
+        check_choice("jacobian.precision", self.precision, ("model", "float64"))
+        check_count("jacobian.blocks", self.blocks, least=0)
+        check_count("jacobian.exact_limit", self.exact_limit, least=0)
+        check_count("jacobian.lanczos_steps", self.lanczos_steps)
+        check_count("jacobian.input_index", self.input_index, least=0)
+        check_count("jacobian.chunk", self.chunk)
         if self.zero_tolerance is not None and not 0 <= self.zero_tolerance < 1:
             raise ConfigError(f"jacobian.zero_tolerance={self.zero_tolerance}: must be in [0, 1)")
 
     def __call__(self, model: nn.Module, batch: Batch, generator: Generator) -> JacobianResult:
         """Compute the spectra at one input of the batch."""
-        inputs, _ = batch
-        layers.check_inputs(inputs)
-        layers.layers_of(model)
-        layers.refuse_coupled_samples(model)
+        inputs, _ = checked_batch(model, batch, precision=self.precision)
+        layers_of(model)
+        refuse_coupled_samples(model)
         if self.input_index >= len(inputs):
             raise InitlabError(
                 f"jacobian.input_index={self.input_index}: the batch holds {len(inputs)} inputs"
             )
-        point = inputs[self.input_index : self.input_index + 1].detach()
-        point = point.double() if self.precision == "float64" else point.clone()
-        with layers.measuring(model):
+        point = inputs[self.input_index : self.input_index + 1].detach().clone()
+        with measuring(model):
             features = logits = None
             if self.outputs != "logits":
                 features = self._spectrum(self._derivative(Features(model), point), generator)
@@ -200,7 +206,7 @@ class Jacobian(Diagnostic):
         self, module: nn.Module, point: Tensor, into: Tensor | None = None, out_of: Tensor | None = None
     ) -> Derivative:
         def function(inputs: Tensor) -> Tensor:
-            return layers.logits_of(layers.run(module, inputs, self.precision))
+            return logits_of(run(module, inputs, self.precision))
 
         return Derivative(function, point, into, out_of)
 
@@ -217,7 +223,7 @@ class Jacobian(Diagnostic):
 
     def _passages(self, model: nn.Module, point: Tensor) -> list[_Passage]:
         """Note what enters and what leaves the chosen blocks at this input."""
-        named = list(layers.blocks_of(model).items())
+        named = list(blocks_of(model).items())
         count = min(self.blocks, len(named))
         chosen = [named[round(index * (len(named) - 1) / max(count - 1, 1))] for index in range(count)]
         passages = [_Passage(name, block) for name, block in chosen]
@@ -228,7 +234,7 @@ class Jacobian(Diagnostic):
                 )
                 stack.callback(passage.block.register_forward_hook(passage.leave).remove)
             with torch.no_grad():
-                layers.run(model, point.clone(), self.precision)
+                run(model, point.clone(), self.precision)
         return passages
 
     def _block(self, passage: _Passage, generator: Generator) -> BlockSpectra:

@@ -1,65 +1,66 @@
-"""What every measurement owes the model and the user: a checked batch, and a model left as it was."""
+"""Running a module without leaving a trace: modes, buffers and torch's random state are put back."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from initlab.diagnostic.base import Batch
-from initlab.errors import Refused
+from initlab.diagnostic.checks import Precision
 
-
-def checked_batch(model: nn.Module, batch: Batch, num_samples: int | None = None) -> Batch:
-    """Return the first ``num_samples`` of the batch, with the type and on the device of the parameters.
-
-    Raises:
-        Refused: the inputs hold NaN or inf, or there are not as many labels as inputs.
-    """
-    inputs, labels = batch
-    if len(inputs) != len(labels) or not len(inputs):
-        raise Refused(f"batch: {len(inputs)} inputs with {len(labels)} labels")
-    if not bool(torch.isfinite(inputs).all()):
-        raise Refused("batch: the inputs hold NaN or inf")
-    if labels.is_floating_point() and not bool(torch.isfinite(labels).all()):
-        raise Refused("batch: the labels hold NaN or inf")
-    inputs, labels = inputs[:num_samples], labels[:num_samples]
-    reference = next(model.parameters(), None)
-    if reference is None:
-        return inputs, labels
-    if inputs.is_floating_point():
-        return inputs.to(reference), labels.to(reference.device)
-    return inputs.to(reference.device), labels.to(reference.device)
+Statistics = Literal["running", "batch"]
 
 
 @contextmanager
-def measured(model: nn.Module, training: bool) -> Iterator[None]:
-    """Put the model in training or evaluation mode, and give back its mode and buffers at the end."""
-    modes = {module: module.training for module in model.modules()}
-    # Batch norm in training mode moves its running statistics.
-    buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()] if training else []
-    model.train(training)
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-        with torch.no_grad():
-            for buffer, value in buffers:
-                buffer.copy_(value)
+def measuring(model: nn.Module, statistics: Statistics = "running", training: bool = False) -> Iterator[None]:
+    """Put the module in evaluation or training mode, and everything back on leaving.
 
+    Put back are the mode of each submodule, every buffer and torch's global random state. Gradients are
+    enabled inside, whatever the caller's mode, and attention runs in plain operations, which can be
+    differentiated in every way.
 
-def scalar(loss: Tensor) -> Tensor:
-    """Return the loss, or refuse one that is not a single number that depends on the parameters.
-
-    Raises:
-        Refused: the loss has more than one element, or no gradient.
+    Args:
+        model: any module.
+        statistics: of batch normalization: ``running``, with which inputs do not see each other, or
+            ``batch``, those of the batch at hand, as in training.
+        training: put the whole module in training mode instead, dropout and all.
     """
-    if not isinstance(loss, Tensor) or loss.numel() != 1:
-        shape = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
-        raise Refused(f"loss: must be a scalar, and this one is {shape}; take its mean or its sum")
-    if not loss.requires_grad:
-        raise Refused("loss: does not depend on any of the parameters")
-    return loss.reshape(())
+    modes = [(module, module.training) for module in model.modules()]
+    buffers = [
+        (module, name, buffer, buffer.detach().clone())
+        for module in model.modules()
+        for name, buffer in module._buffers.items()
+        if buffer is not None
+    ]
+    devices = sorted({p.device.index or 0 for p in model.parameters() if p.device.type == "cuda"})
+    try:
+        model.train(training)
+        if statistics == "batch":
+            for module in model.modules():
+                if isinstance(module, _BatchNorm):
+                    module.train()
+        with torch.random.fork_rng(devices), torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+        for module, name, buffer, value in buffers:
+            module._buffers[name] = buffer
+            if not torch.equal(buffer, value):  # batch norm writes without counting a version
+                with torch.no_grad():
+                    buffer.copy_(value)
+
+
+def run(module: nn.Module, inputs: Tensor, precision: Precision = "model") -> Any:
+    """Call a module, with its own numbers or with float64 copies of its parameters and buffers."""
+    if precision == "model":
+        return module(inputs)
+    held = [*module.named_parameters(), *module.named_buffers()]
+    tensors = {name: t.detach().double() if t.is_floating_point() else t for name, t in held}
+    return functional_call(module, tensors, (inputs.double(),))

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from initlab.errors import ConfigError
+from initlab.diagnostic.checks import check_choice
 
 SampleLoss = Callable[[Tensor, Tensor], Tensor]  # outputs (N, ...), labels (N,) -> (N,)
 LossName = Literal["cross_entropy", "random_quadratic"]
@@ -41,5 +41,4 @@ def sample_loss(name: str, num_outputs: int, generator: Generator) -> SampleLoss
 
 def check_loss(name: str) -> None:
     """Refuse a name that no loss has."""
-    if name not in ("cross_entropy", "random_quadratic"):
-        raise ConfigError(f"diagnostic.loss={name}: must be cross_entropy or random_quadratic")
+    check_choice("gr_scaling.loss", name, ("cross_entropy", "random_quadratic"))

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from initlab.diagnostic.layers import logits_of
+from initlab.diagnostic.checks import logits_of
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,12 @@ from torch import Generator, Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn.functional import cross_entropy
 
-from initlab.diagnostic import layers
 from initlab.diagnostic.base import Batch, Diagnostic
-from initlab.diagnostic.layers import Kind, Precision, Reading, Statistics, finite, log_norms
+from initlab.diagnostic.checks import Precision, check_choice, check_labels, checked_batch, logits_of
+from initlab.diagnostic.layers import blocks_of, head_of, layers_of
+from initlab.diagnostic.log_norms import finite, log_norms
+from initlab.diagnostic.measuring import Statistics, measuring, run
+from initlab.diagnostic.watch import Kind, Reading, watch
 from initlab.errors import InitlabError
 
 if TYPE_CHECKING:
@@ -139,36 +142,32 @@ class Signal(Diagnostic):
     precision: Precision = "model"
 
     def __post_init__(self) -> None:
-        layers.check_choice("signal.error", self.error, ("loss", "random"))
-        layers.check_choice("signal.output", self.output, ("logits", "features"))
-        layers.check_choice("signal.statistics", self.statistics, ("running", "batch"))
-        layers.check_choice("signal.precision", self.precision, ("model", "float64"))
+        check_choice("signal.error", self.error, ("loss", "random"))
+        check_choice("signal.output", self.output, ("logits", "features"))
+        check_choice("signal.statistics", self.statistics, ("running", "batch"))
+        check_choice("signal.precision", self.precision, ("model", "float64"))
 
     def __call__(self, model: nn.Module, batch: Batch, generator: Generator) -> SignalResult:
         """Measure both ratios of every layer and block in one forward and one backward pass."""
-        inputs, labels = batch
-        layers.check_inputs(inputs)
-        named = layers.layers_of(model)
-        with layers.measuring(model, self.statistics):
-            inputs = inputs.double() if self.precision == "float64" else inputs
+        inputs, labels = checked_batch(model, batch, precision=self.precision)
+        named = layers_of(model)
+        with measuring(model, self.statistics):
             leaf = inputs.detach().clone().requires_grad_()
-            with layers.watch(
-                named, layers.blocks_of(model), len(inputs), lambda t: _Trace(t, len(inputs))
-            ) as seen:
-                logits = layers.logits_of(layers.run(model, leaf.clone(), self.precision))
+            with watch(named, blocks_of(model), len(inputs), lambda t: _Trace(t, len(inputs))) as seen:
+                logits = logits_of(run(model, leaf.clone(), self.precision))
             if not seen:
                 raise InitlabError(f"{type(model).__name__} calls none of its layers in a forward pass")
             reference, edge = "logits", get_gradient_edge(logits) if logits.requires_grad else None
             shape, dtype = logits.shape, logits.dtype
             if self.output == "features":
-                last = _last_before_head(seen, layers.head_of(model))
+                last = _last_before_head(seen, head_of(model))
                 reference, edge, shape, dtype = last.name, last.pre.edge, last.pre.shape, last.pre.dtype
             if edge is None:
                 raise InitlabError(f"{reference} does not depend on the inputs: no gradient flows back")
             if self.error == "random":
                 error = torch.randn(shape, generator=generator, dtype=torch.float64).to(logits.device, dtype)
             else:
-                layers.check_labels(labels, logits)
+                check_labels(labels, logits)
                 loss = cross_entropy(logits, labels, reduction="sum")
                 (error,) = torch.autograd.grad(loss, [edge], retain_graph=True)
             for reading in seen:  # what came before, with output=features, is not this backward pass

@@ -12,9 +12,11 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from initlab.diagnostic import layers
 from initlab.diagnostic.base import Batch, Diagnostic
+from initlab.diagnostic.checks import check_count, checked_batch, logits_of
 from initlab.diagnostic.features import Features
+from initlab.diagnostic.layers import layers_of
+from initlab.diagnostic.measuring import measuring, run
 from initlab.diagnostic.receptive import architectural_field, positions
 
 if TYPE_CHECKING:
@@ -139,15 +141,14 @@ class Summary(Diagnostic):
     max_inputs: int = 4
 
     def __post_init__(self) -> None:
-        layers.check_count("summary.max_inputs", self.max_inputs)
+        check_count("summary.max_inputs", self.max_inputs)
 
     def __call__(self, model: nn.Module, batch: Batch, generator: Generator) -> SummaryResult:
         """Measure the network on the first inputs of the batch."""
-        inputs, _ = batch
-        layers.check_inputs(inputs)
-        named = layers.layers_of(model)
+        inputs, _ = checked_batch(model, batch)
+        named = layers_of(model)
         parameters = list(model.parameters())
-        with layers.measuring(model):
+        with measuring(model):
             one = inputs[:1].detach()
             flops, by_module, outputs = _count_operations(model, one, named)
             kept = _bytes_kept(model, one)
@@ -232,7 +233,7 @@ def _receptive_pixels(
 ) -> tuple[int | None, int | None]:
     """Count the pixels that change any feature, and those that change the features at the centre."""
     leaf = inputs.double().requires_grad_()
-    features = layers.logits_of(layers.run(Features(model), leaf.clone(), "float64"))
+    features = logits_of(run(Features(model), leaf.clone(), "float64"))
     probe = torch.randn(features.shape, generator=generator, dtype=torch.float64).to(features.device)
     seen = _pixels_seen(features, leaf, probe)
     if inputs.dim() < 3 or features.dim() != inputs.dim():

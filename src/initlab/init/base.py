@@ -21,8 +21,16 @@ Batch = Tensor | tuple[Tensor, Tensor]
 
 
 class Init(ABC):
-    """A strategy that sets every parameter of a network in place."""
+    """A strategy that sets every parameter of a network in place.
 
+    Attributes:
+        formula: what it sets the parameters to, in one line; n are channels and k kernel sizes.
+        held_by: the test in ``tests/init/test_<name>.py`` that its theorem is held by.
+    """
+
+    formula: ClassVar[str]
+    held_by: ClassVar[str]
+    needs_places: ClassVar[bool] = False
     needs_weight_norm: ClassVar[bool] = False
     needs_batch: ClassVar[bool] = False
 
@@ -47,6 +55,10 @@ class Init(ABC):
         name = type(self).__name__
         if not sites:
             raise Refused(f"{type(model).__name__} has no Linear or Conv layer for {name} to set")
+        if self.needs_places:
+            for site in sites:
+                if site.role is Role.UNKNOWN:
+                    raise unplaced(name, site)
         if self.needs_batch and batch is None:
             raise Refused(f"{name} needs a batch of inputs: initialize(model, ..., batch=inputs)")
         if self.needs_weight_norm:
@@ -55,6 +67,15 @@ class Init(ABC):
                     raise Refused(f"{name} sets gains and {site} has none: build the model with norm=weight")
         reset_other_parameters_(model, sites)
         self.set_sites_(sites, model, generator, batch)
+
+
+def unplaced(init: str, site: Site) -> Refused:
+    """Say that an init must know more of a layer's place than its network tells, and what to do."""
+    return Refused(
+        f"{init} needs a network that says where its ReLUs and residual blocks are, and nothing says it of "
+        f"{site}: give a module of your own a sites() method, and in place of model=timm take a network of "
+        "this project, such as model=resnet_b"
+    )
 
 
 class SiteInit(Init):
@@ -75,16 +96,20 @@ class SiteInit(Init):
     def set_sites_(
         self, sites: Sequence[Site], model: nn.Module, generator: Generator, batch: Batch | None
     ) -> None:
-        """Set every site in the order listed: weight, gain where there is one, bias 0."""
+        """Set every site in the order listed."""
         for site in sites:
             if site.role is Role.HEAD:
                 self.head(site, generator)
-                continue
-            set_weight_(site.layer, self.weight(site, generator))
-            gain = self.gain(site)
-            if gain is not None:
-                set_gain_(site.layer, gain)
-            zero_bias_(site)
+            else:
+                self.set_site_(site, generator)
+
+    def set_site_(self, site: Site, rng: Generator) -> None:
+        """Set one layer: weight, gain where there is one, bias 0."""
+        set_weight_(site.layer, self.weight(site, rng))
+        gain = self.gain(site)
+        if gain is not None:
+            set_gain_(site.layer, gain)
+        zero_bias_(site)
 
 
 @torch.no_grad()

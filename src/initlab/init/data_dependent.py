@@ -34,6 +34,9 @@ class DataDependent(Init):
         directions: of v: ``orthogonal``, or ``he`` (normal; its scale does not matter).
     """
 
+    formula: ClassVar[str] = "g = 1/σ, b = -μ/σ, with μ, σ of v·x/‖v‖ on one batch"
+    held_by: ClassVar[str] = "test_every_channel_has_mean_0_and_population_deviation_1_on_the_batch"
+
     needs_weight_norm: ClassVar[bool] = True
     needs_batch: ClassVar[bool] = True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Generator, Tensor
 
@@ -25,6 +26,9 @@ class DeltaOrthogonal(SiteInit):
     Args:
         scale: of every weight; :math:`\sqrt 2` keeps the mean norm where ReLUs follow.
     """
+
+    formula: ClassVar[str] = "W[:, :, k//2, k//2] = scale · Q, Q orthogonal (Haar), 0 elsewhere; b = 0"
+    held_by: ClassVar[str] = "test_a_linear_network_scales_every_direction_alike_up_to_the_borders"
 
     scale: float = 1.0
 

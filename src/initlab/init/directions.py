@@ -17,7 +17,7 @@ def direction(site: Site, kind: Directions, rng: Generator) -> Tensor:
     """Draw v of one layer, of shape ``site.shape``: orthogonal, or normal with He's fan-in variance."""
     if kind == "orthogonal":
         return draw.orthogonal(site.shape, rng)
-    return draw.normal(site.shape, (2 / site.fan_in) ** 0.5, rng)
+    return draw.he(site.shape, site.fan_in, "normal", rng)
 
 
 def check_directions(kind: str) -> None:

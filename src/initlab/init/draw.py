@@ -6,8 +6,14 @@ precision and on every device.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Generator, Tensor, nn
+
+from initlab.errors import ConfigError
+
+Distribution = Literal["normal", "uniform"]
 
 
 def normal(shape: tuple[int, ...], std: float, generator: Generator) -> Tensor:
@@ -18,6 +24,19 @@ def normal(shape: tuple[int, ...], std: float, generator: Generator) -> Tensor:
 def uniform(shape: tuple[int, ...], bound: float, generator: Generator) -> Tensor:
     """Independent entries, uniform on ``[-bound, bound]``."""
     return bound * (2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1)
+
+
+def he(shape: tuple[int, ...], fan: int, distribution: Distribution, generator: Generator) -> Tensor:
+    """Independent entries of variance ``2 / fan``, normal or uniform (He et al. 2015)."""
+    if distribution == "normal":
+        return normal(shape, (2 / fan) ** 0.5, generator)
+    return uniform(shape, (6 / fan) ** 0.5, generator)
+
+
+def check_distribution(distribution: str) -> None:
+    """Refuse a distribution that :func:`he` has not."""
+    if distribution not in ("normal", "uniform"):
+        raise ConfigError(f"init.distribution={distribution}: must be normal or uniform")
 
 
 def orthogonal(shape: tuple[int, ...], generator: Generator) -> Tensor:

@@ -1,6 +1,7 @@
 """Fan-in initialization: Defazio & Bottou, Sec. 6.1, Eq. 5; He et al. 2015."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from initlab.init.second_moment import SecondMoment
 from initlab.site import Site
@@ -18,6 +19,9 @@ class FanIn(SecondMoment):
         output_std: standard deviation of the logits over one batch; null leaves the logits alone. It needs
             a model with ``layer_scales=true``.
     """
+
+    formula: ClassVar[str] = "E[W²] = c / (k² n_in), c = 2; b = 0"
+    held_by: ClassVar[str] = "test_the_second_moment_is_the_papers"
 
     def second_moment(self, site: Site) -> float:
         """Return the variance of the weights of one layer."""

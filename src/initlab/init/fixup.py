@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor, nn
@@ -31,6 +32,11 @@ class Fixup(Init):
     Raises:
         Refused: the network has a norm, no blocks, no learned residual scales or no scalar biases.
     """
+
+    formula: ClassVar[str] = (
+        "E[W²] = 2 / (k² n_out) · L^(-1/(m-1)) in branches of m layers, L blocks; last of a branch and head 0"
+    )
+    held_by: ClassVar[str] = "test_branch_weights_are_hes_times_the_factor"
 
     def set_sites_(
         self, sites: Sequence[Site], model: nn.Module, generator: Generator, batch: Batch | None

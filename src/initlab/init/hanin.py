@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from initlab.errors import ConfigError, Refused
 from initlab.init.proposed import Proposed
@@ -23,6 +24,9 @@ class Hanin(Proposed):
         stem_gamma: gamma of the first layer; None for the rule.
         decay: the base 0.9, in (0, 1].
     """
+
+    formula: ClassVar[str] = "g = √(γ n_in/n_out); last of branch b = 1..B_k of each stage: γ = 0.81^b; b = 0"
+    held_by: ClassVar[str] = "test_a_stage_multiplies_the_squared_norm_by_the_product_of_its_blocks"
 
     decay: float = 0.9
 

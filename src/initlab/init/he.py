@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import Generator, Tensor
 
 from initlab.errors import ConfigError
 from initlab.init import draw
-from initlab.init.base import SiteInit, zero_bias_
-from initlab.norm.base import set_weight_
+from initlab.init.base import SiteInit
 from initlab.site import Site
 
 
@@ -26,23 +25,22 @@ class He(SiteInit):
         mode: ``fan_in`` or ``fan_out``.
     """
 
-    distribution: Literal["normal", "uniform"] = "normal"
+    formula: ClassVar[str] = "E[W²] = 2 / fan, fan = k² n_in or k² n_out; b = 0"
+    held_by: ClassVar[str] = "test_the_second_moment_is_2_over_the_fan"
+
+    distribution: draw.Distribution = "normal"
     mode: Literal["fan_in", "fan_out"] = "fan_in"
 
     def __post_init__(self) -> None:
-        if self.distribution not in ("normal", "uniform"):
-            raise ConfigError(f"init.distribution={self.distribution}: must be normal or uniform")
+        draw.check_distribution(self.distribution)
         if self.mode not in ("fan_in", "fan_out"):
             raise ConfigError(f"init.mode={self.mode}: must be fan_in or fan_out")
 
     def weight(self, site: Site, rng: Generator) -> Tensor:
         """Draw the weight of one layer, of shape ``site.shape``."""
         fan = site.fan_in if self.mode == "fan_in" else site.fan_out
-        if self.distribution == "normal":
-            return draw.normal(site.shape, (2 / fan) ** 0.5, rng)
-        return draw.uniform(site.shape, (6 / fan) ** 0.5, rng)
+        return draw.he(site.shape, fan, self.distribution, rng)
 
     def head(self, site: Site, rng: Generator) -> None:
         """Set the last layer like any other."""
-        set_weight_(site.layer, self.weight(site, rng))
-        zero_bias_(site)
+        self.set_site_(site, rng)

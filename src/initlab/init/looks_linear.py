@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Generator, Tensor, nn
 
@@ -25,6 +26,10 @@ class LooksLinear(SiteInit):
         Refused: the network has residual blocks, does not tell which layer is the first, or an odd width.
     """
 
+    formula: ClassVar[str] = "first W = [U; -U], others [[U, -U], [-U, U]], U orthogonal (Haar); b = 0"
+    held_by: ClassVar[str] = "test_a_relu_chain_is_an_isometry_at_any_depth"
+    needs_places: ClassVar[bool] = True
+
     def set_sites_(
         self, sites: Sequence[Site], model: nn.Module, generator: Generator, batch: Batch | None
     ) -> None:
@@ -38,8 +43,4 @@ class LooksLinear(SiteInit):
             return isometry.stem_weight(site, rng)
         if site.role is Role.HIDDEN:
             return isometry.hidden_weight(site, rng)
-        if site.role is Role.UNKNOWN:
-            raise Refused(
-                f"LooksLinear must know whether {site} is the first layer: give the model a sites() method"
-            )
         raise Refused(f"LooksLinear is for plain chains and {site} is in a residual block: use init=risotto")

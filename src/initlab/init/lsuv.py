@@ -33,6 +33,9 @@ class Lsuv(Init):
             scale (weight standardization).
     """
 
+    formula: ClassVar[str] = "W = Q / √Var(Q x) on one batch, Q orthogonal, layer after layer; b = 0"
+    held_by: ClassVar[str] = "test_every_output_has_unit_variance_on_the_batch"
+
     needs_batch: ClassVar[bool] = True
 
     def set_sites_(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Generator, nn
@@ -30,6 +31,9 @@ class NRisotto(Risotto):
         form: see :class:`Risotto`.
         noise: epsilon.
     """
+
+    formula: ClassVar[str] = "W = W_risotto + ε N(0, 2 / (k² n_out)), ε = 1e-4; b = 0"
+    held_by: ClassVar[str] = "test_a_little_noise_leaves_a_near_isometry_and_much_noise_does_not"
 
     noise: float = 1e-4
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar
 
 from torch import Generator, Tensor, nn
 
-from initlab.errors import ConfigError, Refused
+from initlab.errors import Refused
 from initlab.init import draw
 from initlab.init.base import Batch, SiteInit
 from initlab.init.residual_units import first_of_each_branch
@@ -38,18 +38,20 @@ class NfResnet(SiteInit):
         Refused: a weight is not standardized, or a block is not of this form.
     """
 
-    distribution: Literal["normal", "uniform"] = "normal"
+    formula: ClassVar[str] = (
+        "Ŵ = γ (W - μ) / (σ √n_in), γ² = 2 / (1 - 1/π), in h + α f(h/β_l), β_(l+1)² = β_l² + α²"
+    )
+    held_by: ClassVar[str] = "test_the_variance_of_the_stream_follows_the_recursion"
+
+    distribution: draw.Distribution = "normal"
     alpha: float = 0.2
 
     def __post_init__(self) -> None:
-        if self.distribution not in ("normal", "uniform"):
-            raise ConfigError(f"init.distribution={self.distribution}: must be normal or uniform")
+        draw.check_distribution(self.distribution)
 
     def weight(self, site: Site, rng: Generator) -> Tensor:
         """Draw the raw weight of one layer, of shape ``site.shape``."""
-        if self.distribution == "normal":
-            return draw.normal(site.shape, (2 / site.fan_out) ** 0.5, rng)
-        return draw.uniform(site.shape, (6 / site.fan_out) ** 0.5, rng)
+        return draw.he(site.shape, site.fan_out, self.distribution, rng)
 
     def set_sites_(
         self, sites: Sequence[Site], model: nn.Module, generator: Generator, batch: Batch | None

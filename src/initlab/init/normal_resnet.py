@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Generator, Tensor, nn
 
@@ -28,9 +28,12 @@ class NormalResnet(SiteInit):
         Refused: a block's scales are not balanced, or the network has no blocks.
     """
 
+    formula: ClassVar[str] = "E[W²] = 2 / (k² n_out), in φ(α f(x) + β h(x)) with α² + β² = 1; b = 0"
+    held_by: ClassVar[str] = "test_balanced_blocks_keep_the_squared_norm_and_others_double_it"
+
     def weight(self, site: Site, rng: Generator) -> Tensor:
         """Draw the weight of one layer, of shape ``site.shape``."""
-        return draw.normal(site.shape, (2 / site.fan_out) ** 0.5, rng)
+        return draw.he(site.shape, site.fan_out, "normal", rng)
 
     def set_sites_(
         self, sites: Sequence[Site], model: nn.Module, generator: Generator, batch: Batch | None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Generator, Tensor
 
 from initlab.errors import ConfigError, Refused
 from initlab.init import draw
-from initlab.init.base import SiteInit
+from initlab.init.base import SiteInit, unplaced
 from initlab.site import Site
 
 
@@ -23,6 +24,9 @@ class Orthogonal(SiteInit):
         relu_gain: the gain where a ReLU follows; 1 makes all gains equal.
     """
 
+    formula: ClassVar[str] = "W = gain · Q, Q orthogonal (Haar), gain √2 before a ReLU, else 1; b = 0"
+    held_by: ClassVar[str] = "test_rows_or_columns_are_orthogonal_with_the_gain_of_a_relu_where_one_follows"
+
     relu_gain: float = 2**0.5
 
     def __post_init__(self) -> None:
@@ -32,8 +36,5 @@ class Orthogonal(SiteInit):
     def weight(self, site: Site, rng: Generator) -> Tensor:
         """Draw the weight of one layer, of shape ``site.shape``."""
         if site.relu is None and self.relu_gain != 1:
-            raise Refused(
-                f"Orthogonal must know whether a ReLU follows {site.name}: "
-                "give the model a sites() method, or set init.relu_gain=1"
-            )
+            raise Refused(f"{unplaced('Orthogonal', site)}; or set init.relu_gain=1")
         return (self.relu_gain if site.relu else 1.0) * draw.orthogonal(site.shape, rng)

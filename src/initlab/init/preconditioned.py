@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Generator, Tensor, nn
@@ -65,6 +65,11 @@ class Preconditioned(Geometric):
             weights and biases is equal for alpha = 1 only.
     """
 
+    formula: ClassVar[str] = (
+        "y = α W x + b, E[W²] = c / (α² k² √(n_in n_out)), α² = q/k, q from s, t, β of the blocks"
+    )
+    held_by: ClassVar[str] = "test_the_gr_scaling_of_a_layer_moves_by_alpha_to_the_fourth"
+
     output_std: float | None = 0.05
     beta: BetaForm = "corrected"
     input_moment: InputMoment = "data"
@@ -91,7 +96,8 @@ class Preconditioned(Geometric):
             if layer is None:
                 raise Refused(
                     f"Preconditioned multiplies {site} by a fixed number and the network keeps none for it: "
-                    "build the model with model.layer_scales=true"
+                    "build the model with model.layer_scales=true, on a network with that option, such as "
+                    "mlp or resnet_c"
                 )
         if self.output_std is not None:
             fixed_scale(model, "output_scale", "init.output_std")

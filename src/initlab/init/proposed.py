@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 
 from torch import Generator, Tensor
 
-from initlab.errors import ConfigError, Refused
-from initlab.init.base import SiteInit
+from initlab.errors import ConfigError
+from initlab.init.base import SiteInit, unplaced
 from initlab.init.directions import Directions, check_directions, direction
 from initlab.site import Role, Site
 
@@ -33,6 +33,12 @@ class Proposed(SiteInit):
         stem_gamma: :math:`\gamma` of the first layer; None for the rule.
     """
 
+    formula: ClassVar[str] = (
+        "g = √(γ n_in/n_out), γ = 2 before a ReLU, 1/B_k for the last of a branch, else 1; b = 0"
+    )
+    held_by: ClassVar[str] = "test_theorem_1_the_mean_squared_norm_is_kept"
+
+    needs_places: ClassVar[bool] = True
     needs_weight_norm: ClassVar[bool] = True
 
     directions: Directions = "orthogonal"
@@ -53,10 +59,7 @@ class Proposed(SiteInit):
     def gain(self, site: Site) -> float:
         """Return g of one layer, the same for all its units."""
         if site.role is Role.UNKNOWN or site.relu is None:
-            raise Refused(
-                f"{type(self).__name__} must know whether a ReLU follows {site.name}: "
-                "give the model a sites() method"
-            )
+            raise unplaced(type(self).__name__, site)
         ratio = site.in_channels / site.out_channels if self.gain_mode == "forward" else 1.0
         return float((self.gamma(site) * ratio) ** 0.5)
 

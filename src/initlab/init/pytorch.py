@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import Generator, Tensor, nn
 
@@ -31,6 +31,9 @@ class Pytorch(Init):
     Args:
         directions: v of weight-normalized layers: ``orthogonal``, ``he`` (normal, fan-in) or ``uniform``.
     """
+
+    formula: ClassVar[str] = "W, b uniform on ±1/√(k² n_in); under weight norm g = ‖v‖, v orthogonal, b = 0"
+    held_by: ClassVar[str] = "test_each_residual_block_multiplies_the_squared_norm"
 
     directions: Literal["orthogonal", "he", "uniform"] = "orthogonal"
 

@@ -22,7 +22,10 @@ def first_of_each_branch(sites: Sequence[Site], model: nn.Module, init: str) -> 
     """
     firsts = [site for site in sites if site.role is Role.BRANCH and site.position == 0]
     if not firsts:
-        raise Refused(f"{init} sets residual branches and {type(model).__name__} names none in its sites()")
+        raise Refused(
+            f"{init} sets residual branches and {type(model).__name__} names none in its sites(): take a "
+            "network that has and tells them, such as model=resnet_c"
+        )
     return firsts
 
 

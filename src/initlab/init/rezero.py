@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Generator, Tensor, nn
 
 from initlab.init import draw
-from initlab.init.base import Batch, SiteInit, zero_bias_
+from initlab.init.base import Batch, SiteInit
 from initlab.init.residual_units import first_of_each_branch, set_residual_scale_
-from initlab.norm.base import set_weight_
 from initlab.site import Site
 
 
@@ -29,14 +29,16 @@ class Rezero(SiteInit):
         Refused: the network has no blocks or no learned residual scales.
     """
 
+    formula: ClassVar[str] = "α = 0, E[W²] = 2 / (k² n_in); b = 0"
+    held_by: ClassVar[str] = "test_weights_are_hes_by_fan_in_with_the_head_and_under_batch_norm"
+
     def weight(self, site: Site, rng: Generator) -> Tensor:
         """Draw the weight of one layer, of shape ``site.shape``."""
-        return draw.normal(site.shape, (2 / site.fan_in) ** 0.5, rng)
+        return draw.he(site.shape, site.fan_in, "normal", rng)
 
     def head(self, site: Site, rng: Generator) -> None:
         """Set the last layer like any other."""
-        set_weight_(site.layer, self.weight(site, rng))
-        zero_bias_(site)
+        self.set_site_(site, rng)
 
     def set_sites_(
         self, sites: Sequence[Site], model: nn.Module, generator: Generator, batch: Batch | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Generator, Tensor, nn
@@ -73,6 +73,13 @@ class Risotto(Init):
         Refused: a width is odd; a block does not tell its scales; no weight of that form exists.
     """
 
+    formula: ClassVar[str] = (
+        "Type C: LL(U_i), skip LL(M - α U_m…U_1)/β; Type B: last (LL(M) - β I)/α, others I; LL(U) = "
+        "[[U, -U], [-U, U]]"
+    )
+    held_by: ClassVar[str] = "test_all_singular_values_from_the_image_are_one"
+    needs_places: ClassVar[bool] = True
+
     form: Form = "exact"
 
     def __post_init__(self) -> None:
@@ -95,8 +102,6 @@ class Risotto(Init):
                 _write(site, stem_weight(site, generator))
             elif site.role is Role.HIDDEN:
                 _write(site, hidden_weight(site, generator))
-            elif site.role is Role.UNKNOWN:
-                raise Refused(f"Risotto must know the place of {site}: give the model a sites() method")
             elif site is blocks[id(site.unit)][0]:
                 for member, matrix in self.block(blocks[id(site.unit)], generator):
                     _write(member, delta(matrix, member.kernel_size))

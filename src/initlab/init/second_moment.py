@@ -13,8 +13,7 @@ from torch.func import functional_call
 
 from initlab.errors import ConfigError, Refused
 from initlab.init import draw
-from initlab.init.base import Batch, SiteInit, zero_bias_
-from initlab.norm.base import set_weight_
+from initlab.init.base import Batch, SiteInit
 from initlab.norm.scaled import Scale
 from initlab.site import Site
 
@@ -52,8 +51,7 @@ class SecondMoment(SiteInit):
 
     def head(self, site: Site, rng: Generator) -> None:
         """Set the last layer like every other."""
-        set_weight_(site.layer, self.weight(site, rng))
-        zero_bias_(site)
+        self.set_site_(site, rng)
 
     def set_sites_(
         self, sites: Sequence[Site], model: nn.Module, generator: Generator, batch: Batch | None
@@ -81,7 +79,8 @@ def fixed_scale(model: nn.Module, name: str, option: str) -> Scale:
     if not isinstance(scale, Scale):
         raise Refused(
             f"{option} sets the {name} of the network and {type(model).__name__} has none: "
-            "build the model with model.layer_scales=true"
+            "build the model with model.layer_scales=true, on a network with that option, such as mlp or "
+            "resnet_c"
         )
     return scale
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar
 
 from torch import Generator, Tensor, nn
 
-from initlab.errors import ConfigError
 from initlab.init import draw
 from initlab.init.base import Batch, SiteInit
 from initlab.init.residual_units import first_of_each_branch, set_residual_scale_
@@ -30,17 +29,17 @@ class Skipinit(SiteInit):
         Refused: the network has no blocks or no learned residual scales.
     """
 
-    distribution: Literal["normal", "uniform"] = "normal"
+    formula: ClassVar[str] = "α = 0, E[W²] = 2 / (k² n_out); b = 0"
+    held_by: ClassVar[str] = "test_branch_weights_have_zero_gradient_at_the_first_step_and_scales_have_not"
+
+    distribution: draw.Distribution = "normal"
 
     def __post_init__(self) -> None:
-        if self.distribution not in ("normal", "uniform"):
-            raise ConfigError(f"init.distribution={self.distribution}: must be normal or uniform")
+        draw.check_distribution(self.distribution)
 
     def weight(self, site: Site, rng: Generator) -> Tensor:
         """Draw the weight of one layer, of shape ``site.shape``."""
-        if self.distribution == "normal":
-            return draw.normal(site.shape, (2 / site.fan_out) ** 0.5, rng)
-        return draw.uniform(site.shape, (6 / site.fan_out) ** 0.5, rng)
+        return draw.he(site.shape, site.fan_out, self.distribution, rng)
 
     def set_sites_(
         self, sites: Sequence[Site], model: nn.Module, generator: Generator, batch: Batch | None

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from torch import Tensor, nn
 
 from initlab.model.base import PaddingMode, check_images, check_padding_mode, check_positive
+from initlab.model.in_turn import InTurn
 from initlab.norm.base import Norm
 from initlab.site import Role, Site
 
@@ -31,8 +32,9 @@ class Cnn(nn.Module):
     def __init__(
         self,
         depth: int,
-        width: int,
-        padding_mode: PaddingMode,
+        width: int = 512,
+        padding_mode: PaddingMode = "zeros",
+        *,
         input_shape: Sequence[int],
         num_classes: int,
         norm: Norm,
@@ -41,8 +43,9 @@ class Cnn(nn.Module):
         channels = check_images("cnn", input_shape)
         check_positive("model.width", width)
         check_padding_mode(padding_mode)
+        norm = InTurn(norm, check_positive("model.depth", depth))
         layers: list[nn.Module] = []
-        for index in range(check_positive("model.depth", depth)):
+        for index in range(depth):
             stride = 2 if index < 2 else 1
             conv = nn.Conv2d(channels, width, 3, stride, padding=1, padding_mode=padding_mode)
             normalization = norm.activation(width)

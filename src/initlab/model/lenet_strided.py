@@ -6,52 +6,35 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from initlab.model.base import PaddingMode, check_images
-from initlab.model.chain import Chain
-from initlab.model.strided import conv_relu, linear_relu, widened
+from initlab.model.base import PaddingMode
+from initlab.model.strided import Strided, conv_relu, linear_relu
 from initlab.norm.base import Norm
 
 
-class LenetStrided(Chain):
+class LenetStrided(Strided):
     """Convolutions 5x5/2 to 6 and 16 channels, linear layers of 120 and 84 units, ReLU after each, a head.
 
-    The two convolutions keep ``ceil(side / 2)`` pixels a side: 16 and 8 for 32x32 inputs.
+    The two convolutions keep ``ceil(side / 2)`` pixels a side: 16 and 8 for 32x32 inputs. The options are
+    those of :class:`~initlab.model.strided.Strided`.
 
     Differs from the paper: it names no padding; circular is what its theory asks for (Remark 6).
-
-    Args:
-        padding_mode: ``circular`` or ``zeros``.
-        widen_factor: multiplies every number of hidden channels and units.
-        layer_scales: fixed multipliers at every layer, see :class:`~initlab.model.chain.Chain`.
-        input_shape: of one image, ``(C, H, W)``.
-        num_classes: number of logits.
-        norm: normalization of the hidden layers.
-
-    Raises:
-        ConfigError: an option is none of the choices, or the inputs are no images.
     """
 
-    def __init__(
-        self,
-        padding_mode: PaddingMode,
-        widen_factor: float,
-        layer_scales: bool,
-        input_shape: Sequence[int],
-        num_classes: int,
-        norm: Norm,
-    ) -> None:
-        channels = check_images("lenet_strided", input_shape)
-        height, width = input_shape[1:]
-        first, second, third, fourth = (widened(units, widen_factor) for units in (6, 16, 120, 84))
+    name = "lenet_strided"
+    widths = (6, 16, 120, 84)
+
+    @staticmethod
+    def layers(
+        input_shape: Sequence[int], widths: Sequence[int], padding_mode: PaddingMode, norm: Norm
+    ) -> list[nn.Module]:
+        """List the modules before the head."""
+        channels, height, width = input_shape
+        first, second, third, fourth = widths
         pixels = -(-height // 4) * -(-width // 4)  # two halvings, rounded up
-        super().__init__(
-            [
-                *conv_relu(channels, first, 5, 2, padding_mode, norm),
-                *conv_relu(first, second, 5, 2, padding_mode, norm),
-                nn.Flatten(),
-                *linear_relu(second * pixels, third, norm),
-                *linear_relu(third, fourth, norm),
-            ],
-            nn.Linear(fourth, num_classes),
-            layer_scales,
-        )
+        return [
+            *conv_relu(channels, first, 5, 2, padding_mode, norm),
+            *conv_relu(first, second, 5, 2, padding_mode, norm),
+            nn.Flatten(),
+            *linear_relu(second * pixels, third, norm),
+            *linear_relu(third, fourth, norm),
+        ]

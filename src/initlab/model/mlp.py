@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from initlab.errors import ConfigError
 from initlab.model.base import check_positive
 from initlab.model.chain import Chain
+from initlab.model.in_turn import InTurn
 from initlab.norm.base import Norm
 
 
@@ -48,6 +49,7 @@ class Mlp(Chain):
             raise ConfigError(
                 f"model.width names {len(widths)} layers and model.depth={depth}: they must agree"
             )
+        norm = InTurn(norm, depth)
         layers: list[nn.Module] = [nn.Flatten()]
         fan_in = prod(input_shape)
         for units in widths:

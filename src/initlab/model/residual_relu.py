@@ -1,4 +1,4 @@
-r"""Residual ReLU networks: RISOTTO paper, Eq. 1, in post- and pre-activation form.
+"""Residual ReLU networks: RISOTTO paper, Eq. 1, in post- and pre-activation form.
 
 The two networks built on this, ``resnet_b`` and ``resnet_c``, differ in one rule alone: which blocks have a
 projection on the skip.
@@ -14,159 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from initlab.errors import ConfigError
-from initlab.model.base import check_positive
 from initlab.model.checkpoint import checkpointed
+from initlab.model.residual_block import ResidualBlock
+from initlab.model.residual_plan import BlockKind, branch_sizes, per_stage, planned
+from initlab.model.scalar_bias import scalar_bias
 from initlab.norm.base import Norm
 from initlab.norm.scaled import Scale, bare, scaled
 from initlab.site import Role, Site, named
-
-BlockKind = Literal["basic", "bottleneck"]
-DEPTHS: dict[int, tuple[BlockKind, list[int]]] = {
-    18: ("basic", [2, 2, 2, 2]),
-    34: ("basic", [3, 4, 6, 3]),
-    50: ("bottleneck", [3, 4, 6, 3]),
-    101: ("bottleneck", [3, 4, 23, 3]),
-}
-EXPANSION = 4  # output width of a bottleneck over its middle width
-
-
-class ScalarBias(nn.Module):
-    """One learned number, from 0, added to every entry: Zhang et al. 2019 (Fixup), Sec. 3."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.value = nn.Parameter(torch.zeros(()))
-
-    def reset_parameters(self) -> None:
-        """Set the number to 0."""
-        nn.init.zeros_(self.value)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Shift inputs of any shape."""
-        return inputs + self.value
-
-
-class ResidualBlock(nn.Module):
-    r"""One block, :math:`z = \alpha F(x / s) + \beta h(x)`, with the skip h the identity or a 1x1 projection.
-
-    Post-activation: :math:`x' = \phi(z)` with F = conv-ReLU-conv(-ReLU-conv). Pre-activation: the stream is z
-    itself and F = ReLU-conv-ReLU-conv(-ReLU-conv), with no ReLU after the addition. Activation norms follow
-    every conv in the first form and stand before every ReLU in the second.
-
-    Attributes:
-        alpha: the learned residual scale, a scalar, or None where it is the constant ``residual_scale``.
-        residual_scale: the value :math:`\alpha` starts from.
-        skip_scale: :math:`\beta`, a constant.
-        input_std: s, a constant that divides what the branch and a projection see; 1 unless the network
-            scales branch inputs.
-        preact: whether this is the pre-activation form.
-        projects_raw: whether a projection of a pre-activation block sees z rather than :math:`\phi(z)`.
-        scalar_biases: whether a :class:`ScalarBias` stands before every conv and every ReLU.
-
-    Args:
-        in_channels: channels of the input.
-        widths: output channels of each conv of the branch.
-        kernel_sizes: kernel size of each conv of the branch.
-        strides: stride of each conv of the branch.
-        projection: whether the skip is a 1x1 conv (with the stride of the block, and no bias).
-        preact: see above.
-        projects_raw: see above.
-        bias: whether the convs of the branch have biases.
-        residual_scale: see above.
-        learn_residual_scale: whether alpha is a parameter.
-        skip_scale: see above.
-        input_std: see above.
-        scalar_biases: see above. The projection shares the bias of the first conv.
-        norm: normalization.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        widths: Sequence[int],
-        kernel_sizes: Sequence[int],
-        strides: Sequence[int],
-        *,
-        projection: bool,
-        preact: bool,
-        projects_raw: bool,
-        bias: bool,
-        residual_scale: float,
-        learn_residual_scale: bool,
-        skip_scale: float,
-        input_std: float,
-        scalar_biases: bool,
-        layer_scales: bool,
-        norm: Norm,
-    ) -> None:
-        super().__init__()
-        self.preact = preact
-        self.projects_raw = projects_raw
-        self.residual_scale = residual_scale
-        self.skip_scale = skip_scale
-        self.input_std = input_std
-        self.scalar_biases = scalar_biases
-        self.alpha = nn.Parameter(torch.tensor(float(residual_scale))) if learn_residual_scale else None
-        ins = [in_channels, *widths[:-1]]
-        self.convs = nn.ModuleList(
-            scaled(norm.wrap(nn.Conv2d(n, m, k, stride, k // 2, bias=bias)), layer_scales)
-            for n, m, k, stride in zip(ins, widths, kernel_sizes, strides, strict=True)
-        )
-        self.norms = nn.ModuleList(_normalization(norm, n) for n in (ins if preact else widths))
-        self.conv_biases = nn.ModuleList(_scalar_bias(scalar_biases) for _ in widths)
-        self.relu_biases = nn.ModuleList(_scalar_bias(scalar_biases) for _ in widths)
-        self.shortcut: nn.Module | None = None
-        self.shortcut_norm: nn.Module = nn.Identity()
-        if projection:
-            stride = max(strides)
-            projection_layer = norm.wrap(nn.Conv2d(in_channels, widths[-1], 1, stride, bias=False))
-            self.shortcut = scaled(projection_layer, layer_scales)
-            if not preact:
-                self.shortcut_norm = _normalization(norm, widths[-1])
-
-    def reset_parameters(self) -> None:
-        """Set alpha to the value it starts from."""
-        if self.alpha is not None:
-            nn.init.constant_(self.alpha, self.residual_scale)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Map ``(N, C, H, W)`` to ``(N, C', H', W')``: x to x', or z to z' in the pre-activation form."""
-        return self._preact(inputs) if self.preact else self._postact(inputs)
-
-    def _postact(self, inputs: Tensor) -> Tensor:
-        seen = self._divided(inputs)
-        last = len(self.convs) - 1
-        hidden = seen
-        for i, conv in enumerate(self.convs):
-            hidden = self.norms[i](conv(self.conv_biases[i](hidden)))
-            if i < last:
-                hidden = torch.relu(self.relu_biases[i](hidden))
-        branch = self.relu_biases[last](self._scaled(hidden))
-        skip = inputs
-        if self.shortcut is not None:
-            skip = self.shortcut_norm(self.shortcut(self.conv_biases[0](seen)))
-        return torch.relu(branch + self._skip_scaled(skip))
-
-    def _preact(self, inputs: Tensor) -> Tensor:
-        hidden = self._divided(inputs)
-        skip = inputs
-        for i, conv in enumerate(self.convs):
-            active = torch.relu(self.relu_biases[i](self.norms[i](hidden)))
-            if i == 0 and self.shortcut is not None:
-                skip = self.shortcut(self.conv_biases[0](hidden if self.projects_raw else active))
-            hidden = conv(self.conv_biases[i](active))
-        return self._scaled(hidden) + self._skip_scaled(skip)
-
-    def _divided(self, inputs: Tensor) -> Tensor:
-        return inputs if self.input_std == 1 else inputs / self.input_std
-
-    def _scaled(self, branch: Tensor) -> Tensor:
-        if self.alpha is not None:
-            return self.alpha * branch
-        return branch if self.residual_scale == 1 else self.residual_scale * branch
-
-    def _skip_scaled(self, skip: Tensor) -> Tensor:
-        return skip if self.skip_scale == 1 else self.skip_scale * skip
 
 
 class ResidualRelu(nn.Module, ABC):
@@ -232,9 +86,9 @@ class ResidualRelu(nn.Module, ABC):
         norm: Norm,
     ) -> None:
         super().__init__()
-        kind, lengths = _plan(depth, stages, block)
-        outs = _cut("widths", widths, [64, 128, 256, 512], len(lengths))
-        steps = _cut("strides", strides, [1, 2, 2, 2], len(lengths))
+        kind, lengths = planned(depth, stages, block)
+        outs = per_stage("widths", widths, [64, 128, 256, 512], len(lengths))
+        steps = per_stage("strides", strides, [1, 2, 2, 2], len(lengths))
         if stem not in ("cifar", "imagenet"):
             raise ConfigError(f"model.stem={stem}: must be cifar or imagenet")
         if len(input_shape) != 3:
@@ -246,7 +100,7 @@ class ResidualRelu(nn.Module, ABC):
         self.preact = preact
         self.checkpoint_activations = checkpoint_activations
         kernel = 3 if stem == "cifar" else 7
-        self.stem_bias = _scalar_bias(scalar_biases)
+        self.stem_bias = scalar_bias(scalar_biases)
         self.input_scale = Scale() if layer_scales else nn.Identity()
         self.output_scale = Scale() if layer_scales else nn.Identity()
         first = nn.Conv2d(
@@ -255,7 +109,7 @@ class ResidualRelu(nn.Module, ABC):
         self.stem = scaled(norm.wrap(first), layer_scales)
         every = None if preact else norm.activation(outs[0])
         self.stem_norm = every or norm.placement("first", outs[0]) or nn.Identity()
-        self.stem_relu_bias = nn.Identity() if preact else _scalar_bias(scalar_biases)
+        self.stem_relu_bias = nn.Identity() if preact else scalar_bias(scalar_biases)
         self.pool = nn.Identity() if stem == "cifar" else nn.MaxPool2d(3, stride=2, padding=1)
 
         self.middle = max(sum(lengths) // 2, 1)
@@ -266,15 +120,7 @@ class ResidualRelu(nn.Module, ABC):
             blocks: list[nn.Module] = []
             for index in range(length):
                 stride = step if index == 0 else 1
-                branch: dict[str, list[int]] = (
-                    {"widths": [width] * 2, "kernel_sizes": [3, 3], "strides": [stride, 1]}
-                    if kind == "basic"
-                    else {
-                        "widths": [width, width, EXPANSION * width],
-                        "kernel_sizes": [1, 3, 1],
-                        "strides": [1, stride, 1],
-                    }
-                )
+                branch = branch_sizes(kind, width, stride)
                 projection = self.projects(channels, branch["widths"][-1], stride)
                 blocks.append(
                     ResidualBlock(
@@ -302,8 +148,8 @@ class ResidualRelu(nn.Module, ABC):
         self.stages = nn.Sequential(*built)
         every = norm.activation(channels) if preact else None
         self.last_norm = every or norm.placement("last", channels) or nn.Identity()
-        self.last_relu_bias = _scalar_bias(scalar_biases and preact)
-        self.head_bias = _scalar_bias(scalar_biases)
+        self.last_relu_bias = scalar_bias(scalar_biases and preact)
+        self.head_bias = scalar_bias(scalar_biases)
         self.head = scaled(nn.Linear(channels, num_classes), layer_scales)
 
     @abstractmethod
@@ -368,40 +214,3 @@ class ResidualRelu(nn.Module, ABC):
                 if unit.shortcut is not None:
                     yield Site("", bare(unit.shortcut), Role.SHORTCUT, relu=False, **place)
         yield Site("", bare(self.head), Role.HEAD, relu=False)
-
-
-def _normalization(norm: Norm, channels: int) -> nn.Module:
-    return norm.activation(channels) or nn.Identity()
-
-
-def _scalar_bias(wanted: bool) -> nn.Module:
-    return ScalarBias() if wanted else nn.Identity()
-
-
-def _plan(
-    depth: int | None, stages: Sequence[int] | None, block: BlockKind | None
-) -> tuple[BlockKind, list[int]]:
-    """Return kind and number of blocks of each stage."""
-    if block not in (None, "basic", "bottleneck"):
-        raise ConfigError(f"model.block={block}: must be basic or bottleneck")
-    if stages is None:
-        if depth is None:
-            depth = 18
-        if depth not in DEPTHS:
-            known = ", ".join(map(str, DEPTHS))
-            raise ConfigError(f"model.depth={depth}: must be one of {known}, or give model.stages")
-        kind, lengths = DEPTHS[depth]
-        return block or kind, lengths
-    if depth is not None:
-        raise ConfigError(f"model.depth={depth} and model.stages={list(stages)}: give one of them")
-    if not stages:
-        raise ConfigError("model.stages=[]: must name at least one stage")
-    return block or "basic", [check_positive("model.stages", length) for length in stages]
-
-
-def _cut(key: str, values: Sequence[int] | None, default: Sequence[int], num_stages: int) -> list[int]:
-    """Return one value per stage."""
-    chosen = list(default if values is None else values)
-    if len(chosen) < num_stages:
-        raise ConfigError(f"model.{key}={chosen}: must have one value for each of the {num_stages} stages")
-    return [check_positive(f"model.{key}", value) for value in chosen[:num_stages]]

@@ -29,7 +29,13 @@ class ResnetCifar(ResidualStages):
     """
 
     def __init__(
-        self, depth: int, padding_mode: PaddingMode, input_shape: Sequence[int], num_classes: int, norm: Norm
+        self,
+        depth: int,
+        padding_mode: PaddingMode = "zeros",
+        *,
+        input_shape: Sequence[int],
+        num_classes: int,
+        norm: Norm,
     ) -> None:
         super().__init__(
             num_blocks=num_blocks_of(depth),

@@ -1,12 +1,58 @@
-"""Pieces of the strided networks of Defazio & Bottou: layers that keep the size or halve it, then a ReLU."""
+"""The strided networks of Defazio & Bottou: layers that keep the size or halve it, each with a ReLU."""
 
 from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
 
 from torch import nn
 
 from initlab.errors import ConfigError
-from initlab.model.base import PaddingMode, check_padding_mode
+from initlab.model.base import PaddingMode, check_images, check_padding_mode
+from initlab.model.chain import Chain
+from initlab.model.in_turn import InTurn
 from initlab.norm.base import Norm
+
+
+class Strided(Chain, ABC):
+    """Convolutions and linear layers with strides in place of pooling, and a linear head.
+
+    Args:
+        padding_mode: ``circular`` or ``zeros``.
+        widen_factor: multiplies every number of hidden channels and units.
+        layer_scales: fixed multipliers at every layer, see :class:`~initlab.model.chain.Chain`.
+        input_shape: of one image, ``(C, H, W)``.
+        num_classes: number of logits.
+        norm: normalization of the hidden layers.
+
+    Raises:
+        ConfigError: an option is none of the choices, or the inputs are no images.
+    """
+
+    name: ClassVar[str]
+    widths: ClassVar[tuple[int, ...]]  # channels and units of the hidden layers
+
+    def __init__(
+        self,
+        padding_mode: PaddingMode,
+        widen_factor: float,
+        layer_scales: bool,
+        input_shape: Sequence[int],
+        num_classes: int,
+        norm: Norm,
+    ) -> None:
+        check_images(self.name, input_shape)
+        widths = [widened(units, widen_factor) for units in self.widths]
+        hidden = self.layers(input_shape, widths, padding_mode, InTurn(norm, len(widths)))
+        super().__init__(hidden, nn.Linear(widths[-1], num_classes), layer_scales)
+
+    @staticmethod
+    @abstractmethod
+    def layers(
+        input_shape: Sequence[int], widths: Sequence[int], padding_mode: PaddingMode, norm: Norm
+    ) -> list[nn.Module]:
+        """List the modules before the head."""
 
 
 def conv_relu(

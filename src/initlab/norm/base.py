@@ -37,7 +37,8 @@ class Norm:
         A residual network asks once for each place and runs what it gets there: ``first``, on the output of
         the stem's convolution, before its ReLU and the blocks; ``middle``, on the output of block number
         ``total // 2`` (counted from 1 over all stages, at least the first); ``last``, on the output of the
-        last residual block, before pooling.
+        last residual block, before pooling. A plain network has hidden layers in the place of blocks, and
+        runs what it gets before their ReLUs.
         """
         return None
 

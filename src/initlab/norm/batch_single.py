@@ -12,11 +12,12 @@ from initlab.norm.base import Norm, Place
 
 @dataclass(frozen=True)
 class BatchSingle(Norm):
-    """Normalize each channel over the batch at one place of a residual network, and nowhere else.
+    """Normalize each channel over the batch at one place of a network, and nowhere else.
 
     Args:
         position: ``first`` (after the stem's convolution, before the blocks), ``middle`` (after half of the
-            blocks) or ``last`` (after the last block, before pooling).
+            blocks) or ``last`` (after the last block, before pooling). In a plain network the same of its
+            hidden layers, before their ReLUs.
         momentum: share of the newest batch in the running statistics.
         eps: added to the variance.
     """

@@ -37,9 +37,9 @@ class RunResult:
         git: ``commit`` (None outside a repository) and ``dirty``.
         device: in words.
         wall_s: seconds from start to end.
-        samples_per_s: training samples per second.
+        samples_per_s: training samples per second of training and validation.
         peak_memory_bytes: the largest memory held.
-        error: last line of the traceback, or the refusal.
+        error: in one line, what went wrong: the exception of a crash, the refusal, where the loss diverged.
         started: ISO time with its zone.
         schema_version: of this record.
     """

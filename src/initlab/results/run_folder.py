@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,14 @@ class RunFolder:
 
         text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
         write_text(self.config_path, text)
+
+    def discard(self) -> None:
+        """Take away the folder of a run that never began; its one writer alone may do so.
+
+        One that has metrics or a checkpoint did begin, and stays.
+        """
+        if not self.metrics_path.exists() and not (self.path / "checkpoints").exists():
+            shutil.rmtree(self.path, ignore_errors=True)
 
     def write_result(self, result: RunResult) -> None:
         """Write the record; of several writers the last wins, and no reader sees a part.

@@ -27,7 +27,7 @@ def rewrite(argv: Sequence[str]) -> list[str]:
     """Return the arguments with every flag behind the overrides and every integer range expanded.
 
     >>> rewrite(["model=wrn", "-m", "seed=0-2,7"])
-    ['model=wrn', 'seed=0,1,2,7', '-m']
+    ['model=wrn', 'seed=tag(range,choice(0,1,2,7))', '-m']
 
     Raises:
         ConfigError: a range runs backwards, or stands there without ``-m``.
@@ -49,7 +49,7 @@ def is_multirun(argv: Sequence[str]) -> bool:
 
 
 def expand(override: str) -> str:
-    """Write ``key=0-4,7`` as ``key=0,1,2,3,4,7`` and ``key=0-19`` as ``key=range(0,20)``; leave the rest.
+    """Write ``key=0-19`` as ``key=range(0,20)`` and ``key=0-2,7`` as ``key=tag(range,choice(0,1,2,7))``.
 
     ``sweep.retry=crashed,diverged`` is a list for the sweep itself and no axis of the grid.
 
@@ -69,7 +69,8 @@ def expand(override: str) -> str:
             raise ConfigError(f"{override}: the range {part} runs backwards")
     if len(ranges) == 1:
         return f"{match['key']}=range({ranges[0].start},{ranges[0].stop})"
-    return f"{match['key']}={','.join(str(number) for part in ranges for number in part)}"
+    numbers = ",".join(str(number) for part in ranges for number in part)
+    return f"{match['key']}=tag(range,choice({numbers}))"  # the tag lets the type of the key be checked
 
 
 def _deferred(override: str, overrides: Sequence[str]) -> str:
@@ -79,7 +80,11 @@ def _deferred(override: str, overrides: Sequence[str]) -> str:
     ``model.depth=3`` beside ``model=mlp,cnn`` because the default model has no depth.
     """
     match = _OVERRIDE.fullmatch(override)
-    if match is None or "." not in match["key"] or match["value"].startswith(("choice(", "range(", "glob(")):
+    if (
+        match is None
+        or "." not in match["key"]
+        or match["value"].startswith(("choice(", "range(", "glob(", "tag("))
+    ):
         return override
     group = match["key"].split(".")[0]
     swept = any(word.startswith(f"{group}=") and "," in word for word in overrides)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import copy
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -54,13 +55,28 @@ def parse(argument: str) -> Override:
         raise ConfigError(f"{argument}: {' '.join(str(error).split())}") from error
 
 
+@dataclass(frozen=True)
+class Base:
+    """One combination of groups, composed.
+
+    Args:
+        config: without the ``hydra`` node, interpolations unresolved.
+        choices: the option chosen in each group.
+        params: ``hydra.sweeper.params``, the axes that an experiment brings.
+    """
+
+    config: DictConfig
+    choices: Mapping[str, Any]
+    params: Any
+
+
 class Composer:
     """Composes configurations from lists of overrides, remembering each combination of groups."""
 
     def __init__(self, loader: ConfigLoader, config_name: str = CONFIG_NAME) -> None:
         self._loader = loader
         self._config_name = config_name
-        self._bases: dict[tuple[str, ...], DictConfig] = {}
+        self._bases: dict[tuple[str, ...], Base] = {}
 
     def compose(self, arguments: Sequence[str]) -> dict[str, Any]:
         """Return the resolved configuration of one run as plain containers.
@@ -71,14 +87,14 @@ class Composer:
             ConfigError: an unknown key, group or option, or a value of the wrong type.
         """
         base = self.base([a for a in arguments if self.is_structural(a)])
-        config = copy.deepcopy(base)
+        config = copy.deepcopy(base.config)
         for argument in arguments:
             if not self.is_structural(argument):
                 set_value_(config, parse(argument))
-        return resolve(config)
+        return named(config, base.choices)
 
-    def base(self, structural: Sequence[str]) -> DictConfig:
-        """Compose the chosen groups; the result still has its ``hydra`` node.
+    def base(self, structural: Sequence[str]) -> Base:
+        """Compose the chosen groups.
 
         Raises:
             ConfigError: an option does not exist, or a preset sets a key that no group defines.
@@ -91,9 +107,13 @@ class Composer:
                     raise ConfigError(_no_option(group, str(option), self._loader.get_group_options(group)))
             config = self._load(structural)
             choices = dict(config.hydra.runtime.choices)
+            params = config.hydra.sweeper.params
+            with open_dict(config):
+                del config["hydra"]
             if any(choices.get(preset) for preset in PRESETS):
                 self._check_presets(config, choices)
-            self._bases[key] = config
+            plain = None if params is None else OmegaConf.to_container(params)
+            self._bases[key] = Base(config, choices, plain)
         return self._bases[key]
 
     def is_structural(self, argument: str) -> bool:
@@ -122,7 +142,7 @@ class Composer:
         names = " ".join(f"{group}={choices[group]}" for group in PRESETS if choices.get(group))
         schema = self._load([a for a in top if a.split("=")[0] not in PRESETS and not a.endswith("=None")])
         for key, value in _leaves(config):
-            if key.split(".")[0] == "hydra" or value == OmegaConf.select(schema, key):
+            if value == OmegaConf.select(schema, key):
                 continue
             try:
                 check_value(schema, key, value)
@@ -159,10 +179,16 @@ def check_value(schema: DictConfig, key: str, value: Any) -> None:
         raise ConfigError(f"{key} is a group of keys: set one of {', '.join(map(str, current))}")
     wanted = _kind(current)
     given = _kind(value)
-    fits = given == wanted or (wanted, given) in _ACCEPTED or "null" in (wanted, given)
+    fits = given == wanted or (wanted, given) in _ACCEPTED or wanted == "null"
+    fits = fits or (given == "null" and wanted in ("str", "list", "dict"))
     # Some arguments of a part are one number, or a list with one for each layer.
     per_layer = "." in key and given == "list" and {_kind(item) for item in value} == {wanted}
     fits = fits or per_layer
+    if wanted == given == "list" and current:
+        kind = _kind(current[0])
+        for item in value:
+            if _kind(item) != kind and (kind, _kind(item)) not in _ACCEPTED:
+                raise ConfigError(f"{key}: must list {_ARTICLE[kind]} after another, and {item} is not")
     if not fits:
         raise ConfigError(f"{key}={value}: must be {_ARTICLE[wanted]}, not {_ARTICLE[given]}")
 
@@ -172,21 +198,12 @@ def is_integer(schema: DictConfig, key: str) -> bool:
     return _kind(OmegaConf.select(schema, key)) in ("int", "null")
 
 
-def resolve(config: DictConfig) -> dict[str, Any]:
-    """Resolve every interpolation and give each group the name of its option; drop the ``hydra`` node.
+def named(config: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn a composed configuration into plain, resolved containers with the name of each chosen option.
 
     Raises:
         ConfigError: an interpolation leads nowhere.
     """
-    choices = dict(config.hydra.runtime.choices)
-    plain = copy.copy(config)
-    with open_dict(plain):
-        del plain["hydra"]
-    return named(plain, choices)
-
-
-def named(config: DictConfig, choices: dict[str, Any]) -> dict[str, Any]:
-    """Turn a composed configuration into plain containers that carry the name of each chosen option."""
     try:
         container = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
@@ -240,7 +257,7 @@ def _leaves(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key in config:
         path = f"{prefix}{key}"
         value = None if OmegaConf.is_missing(config, key) else config[key]
-        if OmegaConf.is_dict(value) and path.split(".")[0] != "hydra":
+        if OmegaConf.is_dict(value):
             yield from _leaves(value, f"{path}.")
         else:
             yield path, value
@@ -248,8 +265,7 @@ def _leaves(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def _nearest(key: str, schema: DictConfig) -> str:
     """Name the key that the person may have meant."""
-    keys = [path for path, _ in _leaves(schema) if path != "hydra"]
-    keys += [str(name) for name in schema if name != "hydra"]
+    keys = [path for path, _ in _leaves(schema)] + [str(name) for name in schema]
     # A key of the same group is likelier than one that is spelled alike elsewhere.
     same_group = [k for k in keys if k.split(".")[0] == key.split(".")[0] and "." in key]
     close = difflib.get_close_matches(key, same_group, 1, 0.5) or difflib.get_close_matches(key, keys, 1, 0.4)

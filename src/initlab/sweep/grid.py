@@ -127,7 +127,7 @@ def cells_table(planned: Plan, store: Store) -> Table:
 
 
 def failures_table(planned: Plan, store: Store) -> Table:
-    """List the crashed cells with the last line of each error."""
+    """List the crashed cells with the error of each."""
     table = Table(title="crashed")
     for heading in ("run", "overrides", "error"):
         table.add_column(heading, overflow="fold")

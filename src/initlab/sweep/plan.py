@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.override_parser.types import Override, Transformer
-from omegaconf import OmegaConf
+from omegaconf import DictConfig
 
 from initlab.errors import ConfigError
 from initlab.results.identity import NOT_SCIENCE, run_id
@@ -40,7 +40,8 @@ class Plan:
 def plan(composer: Composer, arguments: Sequence[str]) -> Plan:
     """Expand the arguments into cells.
 
-    ``hydra.sweeper.params`` of an experiment gives axes too; the command line wins over them key by key.
+    ``hydra.sweeper.params`` of an experiment gives axes too, or a list of several such grids; the command
+    line wins over them key by key.
     A sweep over experiments expands each experiment's own axes.
 
     Raises:
@@ -68,16 +69,23 @@ def _cells(composer: Composer, fixed: Sequence[str], arguments: Sequence[str]) -
     """Expand the product of the axes under one experiment."""
     given = {str(parse(a).key_or_group): a for a in arguments}
     structural = [a for a in arguments if composer.is_structural(a) and not _is_sweep(parse(a))]
-    node = composer.base([*fixed, *structural]).hydra.sweeper.params
-    params: Any = {} if node is None else OmegaConf.to_container(node)
-    axes = {str(key): expand(f"{key}={_plain(value)}") for key, value in params.items()} | given
+    params = composer.base([*fixed, *structural]).params or {}
+    for grid in params if isinstance(params, list) else [params]:
+        yield from _product(composer, fixed, grid, given)
+
+
+def _product(
+    composer: Composer, fixed: Sequence[str], params: Mapping[str, Any], given: Mapping[str, str]
+) -> Iterator[Cell]:
+    """Expand one product of axes."""
+    axes = {str(key): expand(f"{key}={_plain(value)}") for key, value in params.items()} | dict(given)
     lists = [_values(argument) for argument in axes.values()]
     swept = [key for key, values in zip(axes, lists, strict=True) if len(values) > 1]
     for combination in itertools.product(*lists):
         cell = (*fixed, *combination)
         base = composer.base([a for a in cell if composer.is_structural(a)])
         for key in swept:
-            _check_range(base, axes[key])
+            _check_range(base.config, axes[key])
         config = composer.compose(cell)
         values = overrides_of(combination)
         yield Cell(cell, {key: values[key] for key in swept}, config, run_id(config))
@@ -96,13 +104,13 @@ def _is_sweep(override: Override) -> bool:
     return bool(override.is_sweep_override())
 
 
-def _check_range(base: Any, argument: str) -> None:
+def _check_range(base: DictConfig, argument: str) -> None:
     override = parse(argument)
     key = str(override.key_or_group)
-    if override.is_range_sweep() and not is_integer(base, key):
-        raise ConfigError(
-            f"{argument}: a range needs a key that holds whole numbers; list the values instead"
-        )
+    is_range = override.is_range_sweep() or "range" in getattr(override.value(), "tags", ())
+    if is_range and not is_integer(base, key):
+        told = f"{key}={','.join(override.sweep_string_iterator())}"
+        raise ConfigError(f"{told}: a range needs a key that holds whole numbers; list the values instead")
 
 
 def _plain(value: Any) -> str:

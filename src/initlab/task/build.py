@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from initlab.data.base import Source
+from initlab.data.base import Loaders, Source
 from initlab.init.base import Init
 from initlab.model.base import check_positive
+from initlab.model.construction import build_undrawn
 from initlab.norm.base import Norm
 
 
@@ -22,9 +25,12 @@ def build(node: Mapping[str, Any], **supplied: Any) -> Any:
     return getattr(import_module(module), attribute)(**arguments, **supplied)
 
 
-def generator(seed: int) -> torch.Generator:
-    """Make the generator of a run's init; every other stream of a run has a generator of its own."""
-    return torch.Generator().manual_seed(seed)
+def generator(seed: int, stream: str | None = None) -> torch.Generator:
+    """Make the generator of a run's init, or that of another stream, named: what one draws moves no other."""
+    if stream is None:
+        return torch.Generator().manual_seed(seed)
+    words = np.random.SeedSequence([seed % 2**64, zlib.crc32(stream.encode())])
+    return torch.Generator().manual_seed(int(words.generate_state(1, np.uint64)[0] >> np.uint64(1)))
 
 
 def build_model(config: Mapping[str, Any], source: Source) -> nn.Module:
@@ -34,10 +40,8 @@ def build_model(config: Mapping[str, Any], source: Source) -> nn.Module:
         ConfigError: a size is not a positive whole number.
     """
     norm: Norm = build(config["norm"])
-    model: nn.Module = build(
-        config["model"], input_shape=source.input_shape, num_classes=source.num_classes, norm=norm
-    )
-    return model
+    supplied = {"input_shape": source.input_shape, "num_classes": source.num_classes, "norm": norm}
+    return build_undrawn(lambda: build(config["model"], **supplied))
 
 
 def build_source(config: Mapping[str, Any]) -> Source:
@@ -51,3 +55,25 @@ def build_init(config: Mapping[str, Any]) -> Init:
     """Build the init of the config."""
     init: Init = build(config["init"])
     return init
+
+
+def build_network(config: Mapping[str, Any], source: Source, init: Init, loaders: Loaders) -> nn.Module:
+    """Build the network of a run and initialize it: the same weights, whatever the task does with them.
+
+    Torch's own generator is seeded first, for what no init sets and for layers that draw while they train.
+
+    Raises:
+        ConfigError: a size is not a positive whole number.
+        Refused: the init does not fit the norm or the network.
+    """
+    torch.manual_seed(config["seed"])
+    model = build_model(config, source)
+    init(model, generator(config["seed"]), first_batch(loaders)[0].cpu() if init.needs_batch else None)
+    return model
+
+
+def first_batch(loaders: Loaders) -> tuple[Tensor, Tensor]:
+    """Return the first training minibatch of the run, augmented as it will be trained on."""
+    loaders.train.set_epoch(0)
+    inputs, labels = next(iter(loaders.train))
+    return inputs, labels

@@ -21,11 +21,11 @@ import torch
 
 from initlab.data.base import Loaders
 from initlab.errors import ConfigError
-from initlab.model.base import check_positive
 from initlab.results.metrics_csv import MetricsCsv
 from initlab.results.run_folder import RunFolder
 from initlab.stopping import deferred
-from initlab.task.build import build, build_init, build_model, build_source, generator
+from initlab.task.build import build, build_init, build_network, build_source
+from initlab.task.device import device_name, set_threads
 from initlab.task.logger import build_logger, finish_logger
 from initlab.task.run import Outcome
 from initlab.training.checkpoint import Checkpoint
@@ -63,23 +63,21 @@ def fit(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
         InitlabError: a part cannot be built, or the checkpoint to go on from is missing or another run's.
         Refused: the init does not fit the norm or the network.
     """
-    seed = config["seed"]
     _check_one_device(config["trainer"])
-    # Build everything that can be refused before anything is written.
+    # What can be refused without the data comes first, before any file of an older run is touched.
     source, init = build_source(config), build_init(config)
     schedule = build(config["schedule"])
     history = History(MetricsCsv(folder.metrics_path))
     checkpoint = Checkpoint(folder.path / "checkpoints", folder.run_id, **config["callback"]["checkpoint"])
     resume = _checkpoint_to_resume(config["ckpt_path"], checkpoint)
-    torch.manual_seed(seed)  # for layers that draw while they train; inits and data have their own streams
+    torch.backends.cudnn.allow_tf32 = False  # precision 32-true means 32 bits, in convolutions too
     logger = build_logger(config, folder)
     trainer = _trainer(config, folder, logger, [history, checkpoint])
     device = trainer.strategy.root_device
-    loaders = source.loaders(config["batch_size"], seed=seed, device=device)
-    model = build_model(config, source)
-    init(model, generator(seed), _first_inputs(loaders) if init.needs_batch else None)
+    loaders = source.loaders(config["batch_size"], seed=config["seed"], device=device)
+    model = build_network(config, source, init, loaders)
     module = Classifier(model, _make_optimizer(config["optim"]), schedule)
-    outcome = Outcome(device=_describe(device))
+    outcome = Outcome(device=device_name(device))
     clock = time.perf_counter()
     exit_code = 1
     try:
@@ -106,8 +104,7 @@ def _trainer(
         logging.getLogger(name).setLevel(logging.WARNING)
     title = f"{config['model']['name']} {config['init']['name']} lr={config['lr']:g} seed={config['seed']}"
     arguments = {key: value for key, value in config["trainer"].items() if value is not None}
-    if (threads := arguments.pop("num_threads", None)) is not None:
-        torch.set_num_threads(check_positive("trainer.num_threads", threads))
+    set_threads(arguments.pop("num_threads", None))
     trainer: lightning.Trainer = build(
         arguments,
         max_epochs=config["epochs"],
@@ -144,13 +141,6 @@ def _make_optimizer(node: Mapping[str, Any]) -> Any:
     return partial(getattr(import_module(module), name), **arguments)
 
 
-def _first_inputs(loaders: Loaders) -> torch.Tensor:
-    """Return the first training minibatch of the run, augmented as it will be trained on."""
-    loaders.train.set_epoch(0)
-    inputs, _ = next(iter(loaders.train))
-    return inputs.cpu()
-
-
 def _checkpoint_to_resume(ckpt_path: str | None, checkpoint: Checkpoint) -> Path | None:
     """Return the checkpoint to go on from, or None to start anew.
 
@@ -180,7 +170,3 @@ def _test_best(
         metrics = {"best/val_acc": checkpoint.best_acc, "best/epoch": checkpoint.best_epoch}
     (tested,) = trainer.test(module, loaders.test, verbose=False)
     return metrics | {key: float(value) for key, value in tested.items()}
-
-
-def _describe(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -20,7 +20,7 @@ def build_logger(config: Mapping[str, Any], folder: RunFolder) -> Any:
     if "_target_" not in node:
         return False
     if node["name"] != "wandb":
-        return build(node, save_dir=str(folder.path))
+        return build(node, save_dir=str(folder.path), name=node["name"])
     os.environ.setdefault("WANDB_SILENT", "true")
     arguments = dict(node)
     online = os.environ.get("WANDB_API_KEY") or os.path.exists(os.path.expanduser("~/.netrc"))

@@ -16,23 +16,22 @@ from initlab.configs_dir import configs_dir
 from initlab.errors import InitlabError, Refused
 from initlab.results.environment import git_state, versions
 from initlab.results.identity import run_id
-from initlab.results.lock import Lock
-from initlab.results.record import RunResult
+from initlab.results.lock import Held, Lock
+from initlab.results.record import RunResult, Status
 from initlab.results.run_folder import RunFolder
 from initlab.stopping import Stopped, listening
-
-Status = Literal["ok", "diverged", "crashed", "killed", "refused"]
 
 
 @dataclass
 class Outcome:
     """What a task returns."""
 
-    status: Literal["ok", "diverged"] = "ok"
+    status: Literal["ok", "diverged", "crashed"] = "ok"
     metrics: dict[str, float | int | None] = field(default_factory=dict)
     device: str = "cpu"
     samples_per_s: float | None = None
     error: str | None = None
+    traceback: str | None = None  # of a crash that left metrics behind
 
 
 def run_task(config: Mapping[str, Any]) -> RunResult:
@@ -50,7 +49,15 @@ def run_task(config: Mapping[str, Any]) -> RunResult:
     folder = RunFolder(config["paths"]["output_dir"], run_id(config))
     folder.create()
     with Lock(folder.path) as lock:
-        return folder.finished(config["sweep"]["retry"]) or _carry_out(config, folder, lock)
+        new = not folder.config_path.exists()
+        try:
+            return folder.finished(config["sweep"]["retry"]) or _carry_out(config, folder, lock)
+        except Held:
+            raise  # the folder is another's now
+        except InitlabError:
+            if new:
+                folder.discard()
+            raise
 
 
 def _carry_out(config: Mapping[str, Any], folder: RunFolder, lock: Lock) -> RunResult:
@@ -62,6 +69,8 @@ def _carry_out(config: Mapping[str, Any], folder: RunFolder, lock: Lock) -> RunR
         with listening():
             outcome = _task(config)(config, folder)
         status = outcome.status
+        if outcome.traceback is not None:
+            folder.write_error(outcome.traceback)
     except Refused as refusal:
         outcome, status = Outcome(error=str(refusal)), "refused"
     except InitlabError:

@@ -11,7 +11,7 @@ from initlab.training.classifier import Classifier
 
 
 class History(lightning.Callback):
-    """Append one row per epoch: epoch, step, lr, train and val loss and accuracy, seconds of training.
+    """Append one row per epoch: epoch, step, lr, train and val loss and accuracy, seconds of both.
 
     A run that is resumed drops the rows of epochs that it trains again.
     """

@@ -1,0 +1,112 @@
+"""The README's commands run as a user would type them, and its table is the recorded one."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+COMMANDS = [
+    line.split("  #")[0].strip()
+    for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+    if line.strip()
+]
+PYTHON = [command for command in COMMANDS if command.startswith("python ")]
+MAKE = [command for command in COMMANDS if command.startswith("make ")]
+# What makes a training command of the README one of seconds: the parts stay, the amount shrinks.
+SMALL = {"epochs=1", "trainer.accelerator=cpu", "trainer.num_threads=1", "trainer.limit_train_batches=2"}
+SMALL |= {"trainer.limit_val_batches=1", "trainer.limit_test_batches=1"}
+
+
+def run(command: str, folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    words = shlex.split(command)
+    assert words[0] == "python"
+    script = [str(ROOT / words[1])] if words[1].endswith(".py") else words[1:3]
+    rest = words[2:] if words[1].endswith(".py") else words[3:]
+    return subprocess.run(
+        [sys.executable, *script, *rest, *more],
+        cwd=folder,
+        env={
+            **os.environ,
+            "INITLAB_OUTPUT_DIR": str(folder / "outputs"),
+            "INITLAB_DATA_DIR": str(folder / "data"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_there_are_commands_to_check() -> None:
+    assert len(PYTHON) >= 8
+    assert len(PYTHON) + len(MAKE) == len(COMMANDS)
+
+
+@pytest.mark.parametrize("command", [c for c in PYTHON if " train.py" in c])
+def test_each_training_command_runs(command: str, tmp_path: Path) -> None:
+    words = shlex.split(command)
+    more = []
+    if "--help" not in words:
+        kept = {word.split("=")[0] for word in words if word.startswith("epochs=")}
+        more = sorted(word for word in SMALL if word.split("=")[0] not in kept or word == "epochs=1")
+        if "data=cifar10" not in words and not any(word.startswith("data=") for word in words):
+            more.append("data=digits")  # the real one needs files
+        if "-m" in words and "sweep.dry_run=true" not in words:
+            more.append("sweep.max_runs=1")
+    done = run(command, tmp_path, *more)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which one cell of the quickstart has run."""
+    folder = tmp_path_factory.mktemp("ran")
+    done = run("python train.py -m experiment=quickstart sweep.max_runs=1 epochs=1", folder)
+    assert done.returncode == 0, done.stderr
+    manifest = next((folder / "outputs" / "sweeps").glob("*/sweep.json"))
+    manifest.parent.rename(manifest.parents[1] / "quickstart")
+    text = manifest.parents[1] / "quickstart" / "sweep.json"
+    text.write_text(re.sub(r'"name": "[^"]*"', '"name": "quickstart"', text.read_text()))
+    return folder
+
+
+@pytest.mark.parametrize("command", [c for c in PYTHON if " -m initlab " in c])
+def test_each_reading_command_runs(command: str, ran: Path) -> None:
+    done = run(command, ran)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+@pytest.mark.parametrize("command", MAKE)
+def test_each_make_target_exists(command: str) -> None:
+    done = subprocess.run(["make", "-n", *command.split()[1:]], cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_notebook_cell_runs_without_the_framework() -> None:
+    (cell,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    check = "import sys; assert not {'hydra', 'lightning', 'wandb'} & set(sys.modules), sorted(sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{cell}\n{check}"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_table_is_the_recorded_one() -> None:
+    shown = README[README.index("<!-- quickstart:begin") : README.index("<!-- quickstart:end")]
+    rows = [line for line in shown.splitlines() if line.startswith("|")]
+    recorded = (ROOT / "docs" / "results" / "quickstart.md").read_text()
+    assert len(rows) == 11
+    assert all(row in recorded for row in rows)
+
+
+def test_links_lead_somewhere() -> None:
+    for link in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / link).exists(), link
