@@ -181,13 +181,6 @@ def test_what_is_not_asked_for_is_left_to_the_cluster() -> None:
     assert asked == {"time": 5, "cpus_per_task": 2, "mem": "1536MB", "nodes": 1, "ntasks_per_node": 1}
 
 
-def test_a_run_gets_all_gpus_of_its_job(tmp_path: Path) -> None:
-    one = cell(tmp_path, 0)
-    assert slurm._with_devices(one, 4).config["trainer"] == {"devices": 4, "num_nodes": 1}
-    assert slurm._with_devices(one, 4).run_id == one.run_id
-    assert slurm._with_devices(one, 1) == one
-
-
 def test_a_lost_run_that_left_a_result_keeps_it(tmp_path: Path) -> None:
     record(tmp_path, 0, "ok")
     folder = RunFolder(tmp_path, "000000000000")

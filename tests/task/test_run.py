@@ -8,9 +8,14 @@ import pytest
 import torch
 
 from initlab.errors import ConfigError, DataError
+from initlab.results.atomic import OutputError
 from initlab.results.identity import run_id
+from initlab.results.lock import Held, Lock
 from initlab.results.metrics_csv import MetricsCsv
+from initlab.results.record import RunResult
+from initlab.results.run_folder import RunFolder
 from initlab.task import run_task
+from initlab.task.run import Outcome
 from tiny_run import TINY, Compose
 
 
@@ -99,6 +104,8 @@ def test_an_interrupt_is_recorded_as_killed_and_passed_on(
         (["model.depth=0"], ConfigError, "model.depth=0: must be a positive whole number"),
         (["model.width=-3"], ConfigError, "model.width=-3: must be a positive whole number"),
         (["batch_size=0"], ConfigError, "batch_size=0: must be a positive whole number"),
+        (["trainer.devices=2"], ConfigError, "trainer.devices=2: a run is one process on one device"),
+        (["trainer.num_nodes=2"], ConfigError, "trainer.num_nodes=2: a run is one process on one device"),
         (["epochs=0"], ConfigError, "epochs=0: must be at least 1"),
         (["init.directions=up"], ConfigError, "init.directions=up: must be orthogonal or he"),
         (["ckpt_path=last"], ConfigError, "there is no checkpoint "),
@@ -115,3 +122,60 @@ def test_what_the_person_must_mend_is_told_and_not_recorded(
     assert sentence in str(told.value)
     assert "\n" not in str(told.value)
     assert not (tmp_path / "out" / "runs" / run_id(config)).exists()
+
+
+def test_a_result_that_cannot_be_written_costs_nothing_of_what_was_trained(
+    compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: RunFolder, result: RunResult) -> None:
+        raise OutputError("cannot write: no space left on device")
+
+    config = compose(*TINY)
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "write_result", full)
+        with pytest.raises(OutputError):
+            run_task(config)
+    folder = tmp_path / "out" / "runs" / run_id(config)
+    assert (folder / "checkpoints" / "last.ckpt").exists()
+    assert (folder / "metrics.csv").exists()
+
+
+def test_a_run_that_another_process_took_over_leaves_the_folder_to_it(
+    compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taken_over(config: Any, folder: RunFolder) -> Outcome:
+        (folder.path / "lock.2").write_text("{}")
+        return Outcome()
+
+    monkeypatch.setattr("initlab.task.run._task", lambda config: taken_over)
+    config = compose(*TINY)
+    with pytest.raises(Held, match="was taken over by another process"):
+        run_task(config)
+    folder = tmp_path / "out" / "runs" / run_id(config)
+    assert (folder / "lock.2").exists()
+    assert not (folder / "result.json").exists()
+
+
+def test_a_run_under_way_elsewhere_is_refused(compose: Compose, tmp_path: Path) -> None:
+    config = compose(*TINY)
+    folder = RunFolder(config["paths"]["output_dir"], run_id(config))
+    folder.create()
+    with Lock(folder.path), pytest.raises(Held, match="is being carried out by process"):
+        run_task(config)
+
+
+def test_a_result_that_came_meanwhile_is_taken_as_it_is(
+    compose: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts = []
+
+    def count(config: Any, folder: RunFolder) -> Outcome:
+        starts.append(1)
+        return Outcome()
+
+    monkeypatch.setattr("initlab.task.run._task", lambda config: count)
+    first = run_task(compose(*TINY))
+    assert run_task(compose(*TINY)) == first
+    assert len(starts) == 1
+    run_task(compose(*TINY, "sweep.retry=[ok]"))
+    assert len(starts) == 2

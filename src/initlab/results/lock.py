@@ -58,26 +58,32 @@ class Lock:
             Held: a live process has it.
             OutputError: the folder cannot be written to.
         """
-        while True:
-            newest = self._newest()
-            if newest:
-                self._refuse_if_alive(newest)
-            try:
-                self._create(newest + 1)
-            except FileExistsError:
-                continue  # someone was faster: see who
-            except OSError as error:
-                raise OutputError.of(self._path(newest + 1), error) from error
-            if self._newest() == newest + 1:
-                break
-            self._path(newest + 1).unlink(missing_ok=True)  # the one seen was no longer the newest
-        self._number = newest + 1
+        try:
+            while not self._try():
+                pass
+        except OSError as error:
+            raise OutputError.of(self.folder, error) from error
         for number in self._numbers():
             if number < self._number:
                 self._path(number).unlink(missing_ok=True)
         self._thread = threading.Thread(target=self._beat, daemon=True)
         self._thread.start()
         return self
+
+    def _try(self) -> bool:
+        """Take the lock, unless another was faster; then the next look says who."""
+        newest = self._newest()
+        if newest:
+            self._refuse_if_alive(newest)
+        try:
+            self._create(newest + 1)
+        except FileExistsError:
+            return False
+        if self._newest() != newest + 1:  # the one seen was no longer the newest
+            self._path(newest + 1).unlink(missing_ok=True)
+            return False
+        self._number = newest + 1
+        return True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -75,8 +75,12 @@ class RunFolder:
         write_text(self.config_path, text)
 
     def discard(self) -> None:
-        """Take away the folder of a run that never began; its one writer alone may do so."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Take away the folder of a run that never began; its one writer alone may do so.
+
+        One that has metrics or a checkpoint did begin, and stays.
+        """
+        if not self.metrics_path.exists() and not (self.path / "checkpoints").exists():
+            shutil.rmtree(self.path, ignore_errors=True)
 
     def write_result(self, result: RunResult) -> None:
         """Write the record; of several writers the last wins, and no reader sees a part.

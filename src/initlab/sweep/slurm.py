@@ -37,7 +37,7 @@ class Resources:
     Args:
         partition: None for the cluster's default.
         time_min: minutes of a job; a run that needs more is saved, and goes on in the job's next turn.
-        gpus: of a job, and devices of each of its runs.
+        gpus: of a job, shown to each of its runs.
         cpus: of a job, and threads of each of its runs.
         mem_gb: None for the cluster's default.
         account: to charge.
@@ -151,7 +151,6 @@ def submit(run: str, cells: Sequence[Cell], fail_fast: bool, options: SlurmOptio
     """
     import submitit  # 0.2 s that no other launcher pays
 
-    cells = [_with_devices(cell, options.resources.gpus) for cell in cells]
     config = cells[0].config
     plain = asdict(options)
     submission = Submission.write(
@@ -258,14 +257,6 @@ class _Followed:
         outcome = record_lost(cell.folder, cell.config, cell.before, f"job {self.job.job_id} {ended}")
         # A dead writer of another host looks alive for a while.
         return None if isinstance(outcome, Held) and for_s < 3 * GRACE_S else outcome
-
-
-def _with_devices(cell: Cell, gpus: int) -> Cell:
-    """Give a run all GPUs of its job; how many there are changes no number."""
-    if gpus < 2:
-        return cell
-    trainer = {**cell.config["trainer"], "devices": gpus, "num_nodes": 1}
-    return Cell(cell.arguments, cell.axes, {**cell.config, "trainer": trainer}, cell.run_id)
 
 
 def _say(message: str) -> None:

@@ -63,6 +63,7 @@ def fit(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
         InitlabError: a part cannot be built, or the checkpoint to go on from is missing or another run's.
         Refused: the init does not fit the norm or the network.
     """
+    _check_one_device(config["trainer"])
     # What can be refused without the data comes first, before any file of an older run is touched.
     source, init = build_source(config), build_init(config)
     schedule = build(config["schedule"])
@@ -119,6 +120,19 @@ def _trainer(
         use_distributed_sampler=False,
     )
     return trainer
+
+
+def _check_one_device(trainer: Mapping[str, Any]) -> None:
+    """Refuse DDP: its further processes would be refused by the lock of the run that the first one writes.
+
+    Raises:
+        ConfigError: the run asks for more than one device or node.
+    """
+    devices = trainer["devices"]
+    number = len(devices) if isinstance(devices, list) else devices
+    for key, value in (("devices", number), ("num_nodes", trainer["num_nodes"])):
+        if value != 1:
+            raise ConfigError(f"trainer.{key}={value}: a run is one process on one device; leave it at 1")
 
 
 def _make_optimizer(node: Mapping[str, Any]) -> Any:

@@ -16,7 +16,7 @@ from initlab.configs_dir import configs_dir
 from initlab.errors import InitlabError, Refused
 from initlab.results.environment import git_state, versions
 from initlab.results.identity import run_id
-from initlab.results.lock import Lock
+from initlab.results.lock import Held, Lock
 from initlab.results.record import RunResult, Status
 from initlab.results.run_folder import RunFolder
 from initlab.stopping import Stopped, listening
@@ -48,10 +48,12 @@ def run_task(config: Mapping[str, Any]) -> RunResult:
     """
     folder = RunFolder(config["paths"]["output_dir"], run_id(config))
     folder.create()
-    new = not folder.config_path.exists()
     with Lock(folder.path) as lock:
+        new = not folder.config_path.exists()
         try:
             return folder.finished(config["sweep"]["retry"]) or _carry_out(config, folder, lock)
+        except Held:
+            raise  # the folder is another's now
         except InitlabError:
             if new:
                 folder.discard()
