@@ -40,6 +40,12 @@ def test_a_range_that_runs_backwards_is_refused() -> None:
         rewrite(["-m", "seed=5-3"])
 
 
+@pytest.mark.parametrize("flags", [["--cfg", "job"], ["--info"], ["-c", "all"]])
+def test_what_shows_one_run_goes_with_no_sweep(flags: list[str]) -> None:
+    with pytest.raises(ConfigError, match="leave -m away"):
+        rewrite(["-m", "seed=0,1", *flags])
+
+
 def test_a_range_without_multirun_says_to_add_it() -> None:
     with pytest.raises(ConfigError, match="add -m to sweep over it"):
         rewrite(["seed=0-3"])

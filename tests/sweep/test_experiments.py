@@ -9,7 +9,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 from initlab.configs_dir import configs_dir
 from initlab.errors import ConfigError
-from initlab.sweep.compose import Composer
+from initlab.sweep.compose import Composer, config_loader
 from initlab.sweep.plan import plan
 
 
@@ -61,3 +61,14 @@ def test_an_experiment_is_held_to_the_keys_and_types_of_the_groups(two_experimen
         two_experiments.compose(["experiment=wrong"])
     with pytest.raises(ConfigError, match=r"experiment=typed: optim\.momentum=fast: must be a number"):
         two_experiments.compose(["experiment=typed"])
+
+
+def test_an_experiment_chooses_its_launcher_and_the_command_line_another() -> None:
+    with config_loader() as loader:
+        composer = Composer(loader)
+        for arguments, launcher in (
+            ([], "basic"),
+            (["experiment=quickstart"], "pool"),
+            (["experiment=quickstart", "hydra/launcher=basic"], "basic"),
+        ):
+            assert composer.base(arguments).choices["hydra/launcher"] == launcher

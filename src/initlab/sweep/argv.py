@@ -30,11 +30,14 @@ def rewrite(argv: Sequence[str]) -> list[str]:
     ['model=wrn', 'seed=tag(range,choice(0,1,2,7))', '-m']
 
     Raises:
-        ConfigError: a range runs backwards, or stands there without ``-m``.
+        ConfigError: a range runs backwards, or stands there without ``-m``; ``-m`` beside ``--cfg``.
     """
     if any(word in _COMPLETION for word in argv):
         return list(argv)
     overrides, flags = _split(argv)
+    shown = next((flag for flag in flags if flag in ("--cfg", "-c", *_INFO)), None)
+    if shown and is_multirun(argv):
+        raise ConfigError(f"{shown} shows the configuration of one run: leave -m away")
     expanded = [expand(word) for word in overrides]
     if not is_multirun(argv):
         for before, after in zip(overrides, expanded, strict=True):
