@@ -165,8 +165,14 @@ def test_unknown_choices_are_refused(options):
     ("model", "shape"),
     [
         (Mlp(2, (32, 16), (12,), 5, NoNorm(), layer_scales=True), (8, 12)),
-        (LenetStrided("circular", 1.0, True, (3, 16, 16), 10, NoNorm()), (4, 3, 16, 16)),
-        (AlexnetStrided("circular", 0.1, True, (3, 16, 16), 10, NoNorm()), (4, 3, 16, 16)),
+        (
+            LenetStrided("circular", 1.0, True, input_shape=(3, 16, 16), num_classes=10, norm=NoNorm()),
+            (4, 3, 16, 16),
+        ),
+        (
+            AlexnetStrided("circular", 0.1, True, input_shape=(3, 16, 16), num_classes=10, norm=NoNorm()),
+            (4, 3, 16, 16),
+        ),
         (components.small_model("resnet_b", "none", layer_scales=True), (4, 3, 8, 8)),
         (components.small_model("resnet_c", "weight", layer_scales=True), (4, 3, 8, 8)),
         (linear_chain((1.0, 0.5), 16), (8, 16)),
@@ -211,7 +217,9 @@ def test_kernel_sizes_are_balanced_by_alpha_and_not_without():  # C.3
 
 
 def test_the_kernels_of_lenet_are_balanced_by_alpha_and_not_without():  # C.3
-    model = LenetStrided("circular", 1.0, True, (3, 32, 32), 10, NoNorm()).double()
+    model = LenetStrided(
+        "circular", 1.0, True, input_shape=(3, 32, 32), num_classes=10, norm=NoNorm()
+    ).double()
     shape = (8, 3, 32, 32)  # 24 seeds: standard error 0.1, mostly from the random loss
     plain = mean_relative(model, Geometric(), shape, gr_scalings, 24, relative_to=4)[0]
     assert plain.tolist() == pytest.approx([25, 25, 1, 1, 1], rel=0.3)

@@ -11,7 +11,9 @@ from initlab.site import sites_of
 
 
 def alexnet(widen_factor=1.0, scales=False, num_classes=10):
-    return AlexnetStrided("circular", widen_factor, scales, (3, 32, 32), num_classes, NoNorm())
+    return AlexnetStrided(
+        "circular", widen_factor, scales, input_shape=(3, 32, 32), num_classes=num_classes, norm=NoNorm()
+    )
 
 
 def test_it_has_the_parameters_of_the_papers_network():
@@ -49,7 +51,7 @@ def test_spatial_sides_are_those_of_the_paper():
 
 
 def test_the_second_moment_telescopes_through_the_convolutions_of_alexnet():  # Sec. 6.4
-    model = AlexnetStrided("circular", 1.0, False, (3, 32, 32), 2, NoNorm())
+    model = AlexnetStrided("circular", 1.0, False, input_shape=(3, 32, 32), num_classes=2, norm=NoNorm())
     generator = torch.Generator().manual_seed(0)
     for site in sites_of(model)[:5]:
         with torch.no_grad():

@@ -8,7 +8,14 @@ from initlab.site import Role, sites_of
 
 
 def lenet(shape=(3, 32, 32), widen_factor=1.0, norm=None, **options):
-    return LenetStrided("circular", widen_factor, options.get("scales", False), shape, 10, norm or NoNorm())
+    return LenetStrided(
+        "circular",
+        widen_factor,
+        options.get("scales", False),
+        input_shape=shape,
+        num_classes=10,
+        norm=norm or NoNorm(),
+    )
 
 
 def test_it_has_the_layers_of_the_paper():

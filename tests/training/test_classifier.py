@@ -50,3 +50,14 @@ def test_each_row_holds_its_own_epoch_and_each_step_its_own_learning_rate(
     warmup = [0.02 * (i / 4) ** 2 for i in (1, 2, 3, 4)]
     assert rates == pytest.approx([*warmup, *[0.02] * 4, *[0.002] * 4])
     assert [row["lr"] for row in rows] == pytest.approx([0.02, 0.02, 0.002])
+
+
+@pytest.mark.parametrize(("clipping", "changes"), [("none", False), ("norm", True), ("adaptive", True)])
+def test_clipping_bounds_the_step(
+    compose: Callable[..., dict[str, Any]], clipping: str, changes: bool
+) -> None:
+    tiny = ("debug=smoke", "model=mlp", "model.depth=2", "model.width=16", "trainer.num_threads=1", "lr=0.5")
+    plain = run_task(compose(*tiny, "batch_size=64")).metrics["train/loss"]
+    tight = {"norm": ["clipping.max_norm=1e-6"], "adaptive": ["clipping.clip_factor=1e-6"]}.get(clipping, [])
+    clipped = run_task(compose(*tiny, "batch_size=64", f"clipping={clipping}", *tight)).metrics["train/loss"]
+    assert (plain != clipped) is changes

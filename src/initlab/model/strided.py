@@ -35,9 +35,10 @@ class Strided(Chain, ABC):
 
     def __init__(
         self,
-        padding_mode: PaddingMode,
-        widen_factor: float,
-        layer_scales: bool,
+        padding_mode: PaddingMode = "circular",
+        widen_factor: float = 1.0,
+        layer_scales: bool = False,
+        *,
         input_shape: Sequence[int],
         num_classes: int,
         norm: Norm,

@@ -20,7 +20,7 @@ NOT_SCIENCE_IN = {
         {"accelerator", "devices", "strategy", "num_nodes", "num_threads", "enable_progress_bar"}
     ),
 }
-ONLY_FITTING = frozenset({"optim", "schedule", "lr", "epochs", "trainer"})
+ONLY_FITTING = frozenset({"optim", "clipping", "schedule", "lr", "epochs", "trainer"})
 ID_LENGTH = 12
 
 

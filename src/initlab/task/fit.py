@@ -66,7 +66,7 @@ def fit(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
     _check_one_device(config["trainer"])
     # What can be refused without the data comes first, before any file of an older run is touched.
     source, init = build_source(config), build_init(config)
-    schedule = build(config["schedule"])
+    schedule, clipping = build(config["schedule"]), build(config["clipping"])
     history = History(MetricsCsv(folder.metrics_path))
     checkpoint = Checkpoint(folder.path / "checkpoints", folder.run_id, **config["callback"]["checkpoint"])
     resume = _checkpoint_to_resume(config["ckpt_path"], checkpoint)
@@ -76,7 +76,7 @@ def fit(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
     device = trainer.strategy.root_device
     loaders = source.loaders(config["batch_size"], seed=config["seed"], device=device)
     model = build_network(config, source, init, loaders)
-    module = Classifier(model, _make_optimizer(config["optim"]), schedule)
+    module = Classifier(model, _make_optimizer(config["optim"]), schedule, clipping)
     outcome = Outcome(device=device_name(device))
     clock = time.perf_counter()
     exit_code = 1

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from initlab.schedule.base import Schedule
+from initlab.training.clipping import Clipping, NoClipping
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 
@@ -41,13 +42,21 @@ class Classifier(lightning.LightningModule):
         model: maps inputs to logits; initialized already.
         make_optimizer: makes the optimizer from the parameters; its ``lr`` is the base learning rate.
         schedule: gives the learning rate of each step.
+        clipping: bounds the gradients before each step.
     """
 
-    def __init__(self, model: nn.Module, make_optimizer: MakeOptimizer, schedule: Schedule) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        make_optimizer: MakeOptimizer,
+        schedule: Schedule,
+        clipping: Clipping | None = None,
+    ) -> None:
         super().__init__()
         self.model = model
         self.make_optimizer = make_optimizer
         self.schedule = schedule
+        self.clipping = clipping or NoClipping()
         self.sums = Sums()
         self.metrics: dict[str, float] = {}  # of the epoch, for the callbacks
         self.samples_seen = 0
@@ -87,6 +96,10 @@ class Classifier(lightning.LightningModule):
         self.sums.add(loss, logits, labels)
         self.samples_seen += len(labels)
         return loss
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Bound the gradients of the step."""
+        self.clipping(self.model)
 
     def epoch_metrics(self) -> dict[str, float]:
         """Return loss and accuracy of the epoch, training (taken while it trained) and validation, and lr."""
