@@ -89,7 +89,8 @@ def single(config: Mapping[str, Any]) -> int:
         console.print(page(result.metrics), highlight=False)
     shown = ("train/loss", "val/acc", "best/val_acc", "test/acc")
     numbers = [f"{key} {result.metrics[key]:.4g}" for key in shown if result.metrics.get(key) is not None]
-    tell(f"{result.status}: {result.error or ', '.join(numbers)}  ({result.wall_s:.1f} s, {folder.path})")
+    told = result.error or ", ".join(numbers)
+    tell(f"{result.status}{': ' if told else ''}{told}  ({result.wall_s:.1f} s, {folder.path})")
     return EXIT_CODES[result.status]
 
 
