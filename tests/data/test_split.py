@@ -1,5 +1,5 @@
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from initlab.data.split import held_out, stratified
@@ -24,6 +24,7 @@ def test_the_paper_sizes():
         assert (len(kept), len(held)) == (rest, share)
 
 
+@example(sizes=[1, 1, 1, 8], share=0.375, seed=0)  # a divisor rule gives the large class a whole one too many
 @given(sizes=st.lists(st.integers(1, 60), min_size=2, max_size=6), share=st.floats(0.1, 0.9), seed=SEEDS)
 def test_each_class_gives_its_share_to_within_one_example(sizes, share, seed):
     labels = torch.cat([torch.full((size,), label) for label, size in enumerate(sizes)])
@@ -32,7 +33,7 @@ def test_each_class_gives_its_share_to_within_one_example(sizes, share, seed):
     assert len(held) == size
     assert_partition(kept, held, len(labels))
     for label, count in enumerate(sizes):
-        assert abs(int((labels[held] == label).sum()) - size * count / len(labels)) <= 1
+        assert abs(int((labels[held] == label).sum()) - size * count / len(labels)) < 1
 
 
 def test_the_seed_chooses_the_examples():

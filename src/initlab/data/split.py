@@ -26,8 +26,8 @@ def held_out(count: int, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
 def stratified(labels: Tensor, size: int, seed: int) -> tuple[Tensor, Tensor]:
     """Split the examples into what is kept and ``size`` held out, with every class in proportion.
 
-    The k-th example of a class of n, in a seeded order, gets the key (k + 1/2) / n, and the smallest keys
-    are held out: each class gives its exact share to within one example.
+    Each class gives the whole part of its exact share, and the largest remainders one example more, so that
+    no class is off by a whole example (Hamilton's rule). A seeded order says which examples those are.
 
     Raises:
         DataError: one of the two would be empty.
@@ -35,9 +35,13 @@ def stratified(labels: Tensor, size: int, seed: int) -> tuple[Tensor, Tensor]:
     if not 0 < size < len(labels):
         raise DataError(f"{len(labels)} examples are too few to hold out {size}")
     order = torch.randperm(len(labels), generator=Generator().manual_seed(seed))
-    key = torch.empty(len(labels), dtype=torch.float64)
-    for label in labels.unique():
+    classes, counts = labels.unique(return_counts=True)
+    shares = size * counts  # in units of 1 / len(labels), so that nothing is rounded
+    whole, remainders = shares // len(labels), shares % len(labels)
+    more = remainders.argsort(descending=True, stable=True)[: size - int(whole.sum())]
+    whole[more] += 1
+    taken = torch.zeros(len(labels), dtype=torch.bool)
+    for label, number in zip(classes, whole.tolist(), strict=True):
         members = (labels[order] == label).nonzero().flatten()
-        key[members] = (torch.arange(len(members), dtype=torch.float64) + 0.5) / len(members)
-    order = order[key.argsort(stable=True)]
-    return order[size:].sort().values, order[:size].sort().values
+        taken[members[:number]] = True
+    return order[~taken].sort().values, order[taken].sort().values
