@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from initlab.model.residual_stage import ResidualBlock
+from initlab.model.wrn import Wrn
 from initlab.norm.batch import Batch
 from initlab.norm.none import NoNorm
 from initlab.norm.weight import Weight
@@ -72,3 +73,19 @@ def test_sites_say_role_relu_unit_and_position():
     assert (shortcut.role, shortcut.relu) == (Role.SHORTCUT, False)
     assert {(s.stage, s.block, s.num_blocks) for s in (*branch, shortcut)} == {(1, 0, 2)}
     assert all(site.unit is block for site in (*branch, shortcut))
+
+
+@pytest.mark.parametrize("norm", [Weight(), Batch()], ids=["weight", "batch"])
+def test_checkpointed_blocks_have_the_same_gradients_to_the_last_bit(norm):
+    images = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    gradients = []
+    for checkpoint_activations in (False, True):
+        torch.manual_seed(0)
+        model = Wrn(
+            2, checkpoint_activations=checkpoint_activations, input_shape=(3, 8, 8), num_classes=3, norm=norm
+        )
+        model(images).square().sum().backward()
+        gradients.append([parameter.grad for parameter in model.parameters()])
+    for plain, recomputed in zip(*gradients, strict=True):
+        assert plain.abs().sum() > 0
+        assert torch.equal(plain, recomputed)

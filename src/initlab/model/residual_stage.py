@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from initlab.model.base import PaddingMode, check_padding_mode, check_positive
+from initlab.model.checkpoint import checkpointed
 from initlab.norm.base import Norm
 from initlab.site import Role, Site
 
@@ -101,6 +102,7 @@ class ResidualStages(nn.Module):
         convs_per_block: convolutions in a residual branch.
         padding_mode: ``zeros`` as in the paper, or ``circular``, with which norms are kept exactly.
         norm_outside_blocks: whether an activation norm also follows the stem and precedes the pooling.
+        checkpoint_activations: keep the inputs of blocks alone for the backward pass, and recompute the rest.
         channels: of the images.
         num_classes: number of logits.
         norm: normalization of the convolutions.
@@ -117,6 +119,7 @@ class ResidualStages(nn.Module):
         convs_per_block: int,
         padding_mode: PaddingMode,
         norm_outside_blocks: bool,
+        checkpoint_activations: bool,
         channels: int,
         num_classes: int,
         norm: Norm,
@@ -126,6 +129,7 @@ class ResidualStages(nn.Module):
         check_positive("model.stem_width", stem_width)
         check_positive("model.convs_per_block", convs_per_block)
         check_padding_mode(padding_mode)
+        self.checkpoint_activations = checkpoint_activations
         self.stem = norm.wrap(nn.Conv2d(channels, stem_width, 3, padding=1, padding_mode=padding_mode))
         every = norm.activation(stem_width) if norm_outside_blocks else None
         self.stem_norm = every or norm.placement("first", stem_width)
@@ -154,7 +158,7 @@ class ResidualStages(nn.Module):
         for stage in self.stages:
             assert isinstance(stage, nn.Sequential)
             for block in stage:
-                stream = block(stream)
+                stream = checkpointed(block, stream) if self.checkpoint_activations else block(stream)
                 number += 1
                 if number == self.middle and self.middle_norm is not None:
                     stream = self.middle_norm(stream)

@@ -20,6 +20,7 @@ class ResnetCifar(ResidualStages):
     Args:
         depth: number of layers, 6n+2: 56, 110 and 164 are n = 9, 18 and 27.
         padding_mode: ``zeros`` as in the paper, or ``circular``, with which norms are kept exactly.
+        checkpoint_activations: keep the inputs of blocks alone for the backward pass, and recompute the rest.
         input_shape: of one image, ``(C, H, W)``.
         num_classes: number of logits.
         norm: normalization of the convolutions.
@@ -32,6 +33,7 @@ class ResnetCifar(ResidualStages):
         self,
         depth: int,
         padding_mode: PaddingMode = "zeros",
+        checkpoint_activations: bool = False,
         *,
         input_shape: Sequence[int],
         num_classes: int,
@@ -44,6 +46,7 @@ class ResnetCifar(ResidualStages):
             convs_per_block=2,
             padding_mode=padding_mode,
             norm_outside_blocks=True,
+            checkpoint_activations=checkpoint_activations,
             channels=check_images("resnet_cifar", input_shape),
             num_classes=num_classes,
             norm=norm,

@@ -23,6 +23,7 @@ class Wrn(ResidualStages):
         stem_width: channels of the first convolution.
         convs_per_block: convolutions in a residual branch; the network has 6N+4 layers with 2.
         padding_mode: ``zeros`` as in the paper, or ``circular``, with which norms are kept exactly.
+        checkpoint_activations: keep the inputs of blocks alone for the backward pass, and recompute the rest.
         input_shape: of one image, ``(C, H, W)``.
         num_classes: number of logits.
         norm: normalization of the convolutions.
@@ -38,6 +39,7 @@ class Wrn(ResidualStages):
         stem_width: int = 16,
         convs_per_block: int = 2,
         padding_mode: PaddingMode = "zeros",
+        checkpoint_activations: bool = False,
         *,
         input_shape: Sequence[int],
         num_classes: int,
@@ -51,6 +53,7 @@ class Wrn(ResidualStages):
             convs_per_block=convs_per_block,
             padding_mode=padding_mode,
             norm_outside_blocks=False,
+            checkpoint_activations=checkpoint_activations,
             channels=check_images("wrn", input_shape),
             num_classes=num_classes,
             norm=norm,

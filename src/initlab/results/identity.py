@@ -15,6 +15,7 @@ NUMBERS_VERSION: int = 1
 
 NOT_SCIENCE = frozenset({"paths", "logger", "callback", "sweep", "debug", "experiment", "hydra", "ckpt_path"})
 NOT_SCIENCE_IN = {
+    "model": frozenset({"checkpoint_activations"}),
     "data": frozenset({"root", "download", "num_workers"}),
     "trainer": frozenset(
         {"accelerator", "devices", "strategy", "num_nodes", "num_threads", "enable_progress_bar"}
