@@ -27,9 +27,10 @@ def ratios() -> torch.Tensor:
 
 
 def within(found: torch.Tensor) -> bool:
-    """The figure's quantiles: medians between .7 and 1, 80% of all ratios between .35 and 1.7.
+    """Whether medians lie between .7 and 1.1 and 80% of all ratios between .35 and 1.7.
 
-    The layers of a setup share one 10x10 draw of R, so a median of 100 setups moves by about .07.
+    The bounds stand around what this setting measures: medians .98, .92, .87, .90, .87, quantiles .46 and
+    1.62. The layers of a setup share one 10x10 draw of R: a median of 100 setups moves by about .07.
     """
     medians = found.median(0).values
     low, high = found.quantile(0.1), found.quantile(0.9)
@@ -40,5 +41,5 @@ def test_theory_over_actual_lies_around_one_in_every_layer() -> None:
     found = ratios()
     assert found.shape == (SETUPS, 5)
     assert within(found)
-    assert not within(2 * found)  # a factor 2 in the theory, as from a missing ReLU, would be seen
-    assert not within(found / 2)
+    assert not within(2**0.5 * found)  # a factor of sqrt(2) in the theory would be seen
+    assert not within(found / 2**0.5)
