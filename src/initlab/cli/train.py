@@ -19,6 +19,7 @@ from initlab.results.run_folder import RunFolder
 from initlab.sweep.argv import is_multirun, rewrite
 from initlab.sweep.compose import CONFIG_NAME, Composer, config_loader, named
 from initlab.sweep.plan import first_cell
+from initlab.sweep.scale import form_of_run, scale_of
 
 EXIT_CODES = {"ok": 0, "diverged": 0, "crashed": 1, "killed": 1, "refused": 2}
 
@@ -26,12 +27,25 @@ EXIT_CODES = {"ok": 0, "diverged": 0, "crashed": 1, "killed": 1, "refused": 2}
 def main() -> None:
     """Rewrite the command line, check it, hand it to Hydra; a mistake ends with one sentence and exit 2."""
     try:
-        sys.argv[1:] = rewrite(sys.argv[1:])
+        sys.argv[1:] = with_scale(rewrite(sys.argv[1:]))
         check(sys.argv[1:])
     except InitlabError as error:
         tell(f"error: {error}", style="bold red")
         sys.exit(2)
     run()
+
+
+def with_scale(arguments: list[str]) -> list[str]:
+    """Put an experiment's laptop form in front of the arguments of a single run; a sweep plans its own.
+
+    Raises:
+        ConfigError: there is no such scale, or no laptop form.
+    """
+    overrides = [word for word in arguments if not word.startswith("-") and "=" in word]
+    if scale_of(overrides) == "full" or is_multirun(arguments):
+        return arguments
+    with config_loader() as loader:
+        return [*form_of_run(Composer(loader), overrides), *arguments]
 
 
 def check(arguments: list[str]) -> None:

@@ -30,6 +30,7 @@ from initlab.errors import ConfigError
 
 CONFIG_NAME = "train"
 PRESETS = ("experiment", "debug")  # groups whose files set keys that other groups define
+SCALING = ("scale", "laptop")  # they choose the values of a run and are none of them
 
 
 @contextmanager
@@ -63,11 +64,13 @@ class Base:
         config: without the ``hydra`` node, interpolations unresolved.
         choices: the option chosen in each group.
         params: ``hydra.sweeper.params``, the axes that an experiment brings.
+        laptop: the overrides of its reduced form (:mod:`initlab.sweep.scale`), None where it has none.
     """
 
     config: DictConfig
     choices: Mapping[str, Any]
     params: Any
+    laptop: Any
 
 
 class Composer:
@@ -107,13 +110,12 @@ class Composer:
                     raise ConfigError(_no_option(group, str(option), self._loader.get_group_options(group)))
             config = self._load(structural)
             choices = dict(config.hydra.runtime.choices)
-            params = config.hydra.sweeper.params
+            params, laptop = config.hydra.sweeper.params, config.get("laptop")
             with open_dict(config):
                 del config["hydra"]
             if any(choices.get(preset) for preset in PRESETS):
                 self._check_presets(config, choices)
-            plain = None if params is None else OmegaConf.to_container(params)
-            self._bases[key] = Base(config, choices, plain)
+            self._bases[key] = Base(config, choices, _container(params), _container(laptop))
         return self._bases[key]
 
     def is_structural(self, argument: str) -> bool:
@@ -209,7 +211,7 @@ def named(config: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
     except OmegaConfBaseException as error:
         raise ConfigError(" ".join(str(error).split())) from error
     assert isinstance(container, dict)
-    result: dict[str, Any] = {str(key): value for key, value in container.items()}
+    result: dict[str, Any] = {str(k): value for k, value in container.items() if k not in SCALING}
     for group, option in choices.items():
         if "/" in group or group.startswith("hydra"):
             continue
@@ -242,6 +244,10 @@ def _kind(value: Any) -> str:
     if OmegaConf.is_dict(value) or isinstance(value, dict):
         return "dict"
     return type(value).__name__
+
+
+def _container(node: Any) -> Any:
+    return OmegaConf.to_container(node) if OmegaConf.is_config(node) else node
 
 
 def _exists(schema: DictConfig, key: str) -> bool:

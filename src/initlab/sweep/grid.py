@@ -100,6 +100,7 @@ def manifest(planned: Plan, arguments: Sequence[str]) -> dict[str, Any]:
         "schema_version": 1,
         "name": planned.name,
         "experiment": planned.experiment,
+        "scale": planned.scale,
         "command": f"python train.py -m {' '.join(arguments)}",
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "cells": [{"run_id": cell.run_id, "overrides": dict(cell.axes)} for cell in planned.cells],

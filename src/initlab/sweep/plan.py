@@ -16,6 +16,8 @@ from initlab.errors import ConfigError
 from initlab.results.identity import NOT_SCIENCE, run_id
 from initlab.sweep.argv import expand
 from initlab.sweep.compose import Composer, is_integer, overrides_of, parse
+from initlab.sweep.scale import KEY as LAPTOP
+from initlab.sweep.scale import grid_form, key_of, laptop_form, scale_of
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Plan:
     name: str
     experiment: str | None
     cells: tuple[Cell, ...]
+    scale: str = "full"
 
 
 def plan(composer: Composer, arguments: Sequence[str]) -> Plan:
@@ -42,43 +45,66 @@ def plan(composer: Composer, arguments: Sequence[str]) -> Plan:
 
     ``hydra.sweeper.params`` of an experiment gives axes too, or a list of several such grids; the command
     line wins over them key by key.
-    A sweep over experiments expands each experiment's own axes.
+    A sweep over experiments expands each experiment's own axes. With ``scale=laptop`` each experiment's
+    laptop form stands between the two (:mod:`initlab.sweep.scale`).
 
     Raises:
         ConfigError: a key, an option or a value is wrong, or a range stands over a key that is no integer.
     """
     chosen = [expand(argument) for argument in arguments]
-    experiments = next((a for a in chosen if parse(a).key_or_group == "experiment"), None)
-    rest = [a for a in chosen if a != experiments]
+    scale = scale_of(chosen)
+    experiments = next((a for a in chosen if key_of(a) == "experiment"), None)
+    rest = [a for a in chosen if a != experiments and key_of(a) != "scale"]
     cells: dict[str, Cell] = {}
     names: list[str | None] = []
     for experiment in _values(experiments) if experiments else [None]:
-        fixed = [] if experiment is None else [experiment]
         names.append(None if experiment is None else experiment.partition("=")[2])
-        for cell in _cells(composer, fixed, rest):
-            cells.setdefault(cell.run_id, cell)
+        for axes in grids(composer, experiment, rest, scale):
+            for cell in _product(composer, experiment, axes):
+                cells.setdefault(cell.run_id, cell)
+    if not cells:
+        raise ConfigError("the sweep has no cells: every grid of the experiment is left out")
     single = names[0] if len(names) == 1 else None
     scientific = [a for a in rest if re.split(r"[./]", str(parse(a).key_or_group))[0] not in NOT_SCIENCE]
     title = "+".join(name for name in names if name) or "sweep"
+    if scale != "full":
+        title += f"-{scale}"
     if single is None or scientific:  # an experiment as it stands keeps its plain name
         title += "-" + hashlib.sha256(" ".join(sorted(cells)).encode()).hexdigest()[:6]
-    return Plan(title, single, tuple(cells.values()))
+    return Plan(title, single, tuple(cells.values()), scale)
 
 
-def _cells(composer: Composer, fixed: Sequence[str], arguments: Sequence[str]) -> Iterator[Cell]:
-    """Expand the product of the axes under one experiment."""
-    given = {str(parse(a).key_or_group): a for a in arguments}
-    structural = [a for a in arguments if composer.is_structural(a) and not _is_sweep(parse(a))]
+def grids(
+    composer: Composer, experiment: str | None, arguments: Sequence[str], scale: str = "full"
+) -> Iterator[dict[str, str]]:
+    """Give each grid under one experiment as a mapping from key to override, before their product is taken.
+
+    Args:
+        composer: of the configurations.
+        experiment: its argument, ``experiment=<name>``, or None.
+        arguments: the others, expanded.
+        scale: ``full`` or ``laptop``.
+
+    Raises:
+        ConfigError: a group or an option is wrong, or the experiment has no laptop form.
+    """
+    form = laptop_form(composer, experiment, arguments) if scale == "laptop" else []
+    fixed = [] if experiment is None else [experiment]
+    structural = [a for a in (*form, *arguments) if composer.is_structural(a) and not _is_sweep(parse(a))]
     params = composer.base([*fixed, *structural]).params or {}
     for grid in params if isinstance(params, list) else [params]:
-        yield from _product(composer, fixed, grid, given)
+        own: list[str] = []
+        if scale == "laptop":
+            if grid.get(LAPTOP, []) is None:
+                continue
+            own = grid_form(str(experiment), grid, arguments)
+        axes = [expand(f"{key}={_plain(value)}") for key, value in grid.items() if key != LAPTOP]
+        yield {key_of(a): a for a in (*axes, *form, *own, *arguments)}
 
 
-def _product(
-    composer: Composer, fixed: Sequence[str], params: Mapping[str, Any], given: Mapping[str, str]
-) -> Iterator[Cell]:
+def _product(composer: Composer, experiment: str | None, axes: Mapping[str, str]) -> Iterator[Cell]:
     """Expand one product of axes."""
-    axes = {str(key): expand(f"{key}={_plain(value)}") for key, value in params.items()} | dict(given)
+    fixed = () if experiment is None else (experiment,)
     lists = [_values(argument) for argument in axes.values()]
     swept = [key for key, values in zip(axes, lists, strict=True) if len(values) > 1]
     for combination in itertools.product(*lists):
