@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -58,7 +59,8 @@ def sweep(loader: ConfigLoader, launcher: Launcher, arguments: Sequence[str]) ->
 
         interrupted = False
         try:
-            launcher.launch_cells(todo, report, bool(options["fail_fast"]))
+            cells = [placed(planned, cell) for cell in todo]
+            launcher.launch_cells(cells, report, bool(options["fail_fast"]))
         except KeyboardInterrupt:
             interrupted = True
         except InitlabError as error:
@@ -92,6 +94,12 @@ def select(planned: Plan, store: Store, options: Mapping[str, Any]) -> list[Cell
     todo = [cell for cell in planned.cells if states[cell.run_id] in AGAIN | set(retry)]
     limit = options["max_runs"]
     return todo if limit is None else todo[:limit]
+
+
+def placed(planned: Plan, cell: Cell) -> Cell:
+    """Return a cell whose configuration says where it stands, under keys that are not part of its run id."""
+    place = {**cell.config["sweep"], "plan": planned.name, "cell": dict(cell.axes)}
+    return replace(cell, config={**cell.config, "sweep": place})
 
 
 def manifest(planned: Plan, arguments: Sequence[str]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from initlab.results.run_folder import RunFolder
 from initlab.stopping import deferred
 from initlab.task.build import build, build_init, build_network, build_source
 from initlab.task.device import device_name, set_threads
-from initlab.task.logger import build_logger, finish_logger
+from initlab.task.logger import build_log, recording
 from initlab.task.run import Outcome
 from initlab.training.checkpoint import Checkpoint
 from initlab.training.classifier import Classifier
@@ -67,20 +67,19 @@ def fit(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
     # What can be refused without the data comes first, before any file of an older run is touched.
     source, init = build_source(config), build_init(config)
     schedule, clipping = build(config["schedule"]), build(config["clipping"])
-    history = History(MetricsCsv(folder.metrics_path))
+    log = build_log(config, folder)
+    history = History(MetricsCsv(folder.metrics_path), log)
     checkpoint = Checkpoint(folder.path / "checkpoints", folder.run_id, **config["callback"]["checkpoint"])
     resume = _checkpoint_to_resume(config["ckpt_path"], checkpoint)
     torch.backends.cudnn.allow_tf32 = False  # precision 32-true means 32 bits, in convolutions too
-    logger = build_logger(config, folder)
-    trainer = _trainer(config, folder, logger, [history, checkpoint])
+    trainer = _trainer(config, folder, log.lightning, [history, checkpoint])
     device = trainer.strategy.root_device
     loaders = source.loaders(config["batch_size"], seed=config["seed"], device=device)
     model = build_network(config, source, init, loaders)
     module = Classifier(model, _make_optimizer(config["optim"]), schedule, clipping)
     outcome = Outcome(device=device_name(device))
     clock = time.perf_counter()
-    exit_code = 1
-    try:
+    with recording(log, outcome):
         try:
             with deferred():  # a run that is asked to stop ends its batch and saves itself
                 trainer.fit(module, Epochs(loaders.train), loaders.val, ckpt_path=resume, weights_only=True)
@@ -91,9 +90,6 @@ def fit(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
         outcome.metrics |= history.last
         if outcome.status == "ok":
             outcome.metrics |= _test_best(trainer, module, checkpoint, loaders)
-        exit_code = 0
-    finally:
-        finish_logger(logger, outcome.metrics, exit_code)
     return outcome
 
 

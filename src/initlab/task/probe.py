@@ -27,7 +27,7 @@ from initlab.task.build import (
     generator,
 )
 from initlab.task.device import choose_device, device_name, set_threads
-from initlab.task.logger import build_logger, finish_logger
+from initlab.task.logger import build_log, recording
 from initlab.task.run import Outcome
 
 
@@ -47,18 +47,17 @@ def probe(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
     """
     diagnostics = build_diagnostics(config["diagnostic"])
     source, init = build_source(config), build_init(config)
+    log = build_log(config, folder)
     device = choose_device(config["trainer"]["accelerator"])
     set_threads(config["trainer"]["num_threads"])
     loaders = source.loaders(config["batch_size"], seed=config["seed"])
     model = build_network(config, source, init, loaders).to(device)
     inputs, labels = first_batch(loaders)
     batch = inputs.to(device), labels.to(device)
-    logger = build_logger(config, folder)
     outcome = Outcome(device=device_name(device))
     problems: list[str] = []
     title = f"{config['model']['name']} {config['init']['name']} seed={config['seed']}"
-    exit_code = 1
-    try:
+    with recording(log, outcome):
         # On a GPU, convolutions in TF32 keep three digits, and a norm ratio wants more.
         with progress() as display, torch.backends.cudnn.flags(allow_tf32=False):
             bar = display.add_task(title, total=len(diagnostics))
@@ -81,14 +80,12 @@ def probe(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
                     write_table(folder.path / f"{name}.csv", measurement.rows())
                     for kind, content in files.items():
                         write_bytes(folder.path / f"{name}.{kind}", content)
+                    log.measurement(name, measurement.rows(), folder.path / f"{name}.png")
                 display.update(bar, advance=1)
             display.remove_task(bar)
         if len(problems) == len(diagnostics) and outcome.status == "ok":
             raise Refused("; ".join(problems))
         outcome.error = "; ".join(problems) or None
-        exit_code = 0
-    finally:
-        finish_logger(logger, outcome.metrics, exit_code)
     return outcome
 
 

@@ -71,19 +71,17 @@ def _carry_out(config: Mapping[str, Any], folder: RunFolder, lock: Lock) -> RunR
         status = outcome.status
         if outcome.traceback is not None:
             folder.write_error(outcome.traceback)
-    except Refused as refusal:
-        outcome, status = Outcome(error=str(refusal)), "refused"
+    except (Refused, Stopped) as ended:
+        outcome, status = Outcome(error=str(ended)), status_of(ended)
     except InitlabError:
         raise
-    except Stopped as stop:
-        outcome, status = Outcome(error=str(stop)), "killed"
     except (Exception, KeyboardInterrupt, SystemExit) as error:
-        if _is_interrupt(error):
-            outcome, status, interrupt = Outcome(error="interrupted"), "killed", KeyboardInterrupt()
+        status = status_of(error)
+        if status == "killed":
+            outcome, interrupt = Outcome(error="interrupted"), KeyboardInterrupt()
         else:
             folder.write_error(traceback.format_exc())
             outcome = Outcome(error=f"{type(error).__name__}: {error}".splitlines()[0])
-            status = "crashed"
     result = RunResult(
         run_id=folder.run_id,
         status=status,
@@ -104,6 +102,13 @@ def _carry_out(config: Mapping[str, Any], folder: RunFolder, lock: Lock) -> RunR
     if interrupt is not None:
         raise interrupt
     return result
+
+
+def status_of(error: BaseException) -> Status:
+    """Return the status of a run that this exception ended."""
+    if isinstance(error, Refused):
+        return "refused"
+    return "killed" if isinstance(error, Stopped) or _is_interrupt(error) else "crashed"
 
 
 def _is_interrupt(error: BaseException) -> bool:

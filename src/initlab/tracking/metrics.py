@@ -1,0 +1,22 @@
+"""The metrics of a run that W&B knows by name, and what is best of each."""
+
+from __future__ import annotations
+
+BEST = {
+    "train/loss": "min",
+    "val/loss": "min",
+    "train/acc": "max",
+    "val/acc": "max",
+}
+"""Of the metrics of an epoch those that have a best value: the summary then holds ``<name>.min`` or ``.max``,
+and ``<name>.last``."""
+
+EPOCH = ("epoch", "step", "lr", "seconds", *BEST)
+"""The columns of ``metrics.csv``."""
+
+FITTED = ("best/val_acc", "best/epoch", "test/loss", "test/acc")
+"""The further metrics of a fit that came to its end."""
+
+ALWAYS = ("status", "diverged")
+"""In every run's summary: the status, in words, and 1 where it is ``diverged``, else 0, so that a mean over
+seeds is the share of runs that diverged."""
