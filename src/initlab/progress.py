@@ -20,6 +20,11 @@ from rich.progress import (
 console = Console(stderr=True)
 
 
+def tell(message: str, style: str = "") -> None:
+    """Print one message on stderr as it is."""
+    console.print(message, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
 class Display(Protocol):
     """What runs draw on: a terminal, or in a worker process the wire to the one that has it."""
 

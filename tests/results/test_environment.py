@@ -1,5 +1,6 @@
 """A result says what it was made with."""
 
+import json
 import subprocess
 import sys
 from importlib import metadata
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from initlab.results.environment import git_state, versions
+from initlab.results.environment import SUBMITTED_CODE, git_diff, git_state, other_code, versions
 
 
 def git(root: Path, *arguments: str) -> None:
@@ -34,19 +35,60 @@ def test_reading_results_imports_nothing_heavy() -> None:
 
 def test_git_tells_a_clean_tree_from_a_changed_one(tmp_path: Path) -> None:
     git(tmp_path, "init")
-    assert git_state(tmp_path) == {"commit": None, "dirty": None}  # no commit yet
+    assert git_state(tmp_path) == {"commit": None, "dirty": None, "diff": None}  # no commit yet
     (tmp_path / "a").write_text("1")
     git(tmp_path, "add", "a")
     git(tmp_path, "commit", "-m", "a")
     clean = git_state(tmp_path)
     assert len(clean["commit"]) == 40
-    assert clean["dirty"] is False
-    (tmp_path / "a").write_text("2")
+    assert (clean["dirty"], clean["diff"]) == (False, None)
+    (tmp_path / "b").write_text("untracked")
     assert git_state(tmp_path) == {**clean, "dirty": True}
+    (tmp_path / "a").write_text("2")
+    first = git_state(tmp_path)
+    (tmp_path / "a").write_text("3")
+    assert first["diff"] != git_state(tmp_path)["diff"] != clean["diff"]
+    (tmp_path / "a").write_text("2")
+    assert git_state(tmp_path) == first
+
+
+@pytest.mark.parametrize("content", [b"2\n", b"\0\1\2", b"\xff\n"])
+def test_the_changes_can_be_applied_to_the_commit(tmp_path: Path, content: bytes) -> None:
+    git(tmp_path, "init")
+    (tmp_path / "a").write_bytes(b"1\n")
+    git(tmp_path, "add", "a")
+    git(tmp_path, "commit", "-m", "a")
+    (tmp_path / "a").write_bytes(content)
+    changes = git_diff(tmp_path)
+    assert changes is not None
+    git(tmp_path, "checkout", "a")
+    patch = tmp_path / "patch"
+    patch.write_bytes(changes)
+    git(tmp_path, "apply", str(patch))
+    assert (tmp_path / "a").read_bytes() == content
+
+
+def test_a_run_with_other_code_than_it_was_submitted_with_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = {"commit": "a" * 40, "dirty": False, "diff": None}
+    second = {"commit": "b" * 40, "dirty": True, "diff": "0123"}
+    assert other_code(first) is None  # of a run by itself nothing is known
+    for submitted, ran, told in (
+        (first, first, None),
+        (second, {**second, "dirty": False}, None),
+        (first, second, "submitted with aaaaaaaaaa, started with bbbbbbbbbb and changes 0123"),
+        (
+            first,
+            {**first, "diff": "4567"},
+            "submitted with aaaaaaaaaa, started with aaaaaaaaaa and changes 4567",
+        ),
+        (first, {"commit": None, "dirty": None, "diff": None}, None),
+    ):
+        monkeypatch.setenv(SUBMITTED_CODE, json.dumps(submitted))
+        assert other_code(ran) == told
 
 
 def test_no_repository_and_no_git_are_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    nothing = {"commit": None, "dirty": None}
+    nothing = {"commit": None, "dirty": None, "diff": None}
     assert git_state(tmp_path) == nothing
     assert git_state(tmp_path / "none") == nothing
     monkeypatch.setenv("PATH", str(tmp_path))

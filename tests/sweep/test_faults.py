@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -33,7 +34,9 @@ def test_what_a_run_does_to_itself_leaves_the_others_alone(tmp_path: Path, warm:
     faults = {1: "raise", 2: "kill", 3: "exit", 4: "leave"}
     code, output = sweep.run(f"hydra.launcher.warm={warm}", faults=faults)
     assert code == 1
-    assert "2 crashed, 2 killed, 2 ok" in output
+    counts = [line.split() for line in output.splitlines() if line.startswith("  ")]
+    assert counts[1:] == [["ok", "2", "2"], ["crashed", "2", "2"], ["killed", "2", "2"]]
+    assert re.search(r"crashed  \w+  seed=1: ValueError: seed 1 is unlucky", output)
     assert sweep.states() == {0: "ok", 1: "crashed", 2: "killed", 3: "crashed", 4: "killed", 5: "ok"}
     assert sweep.starts() == Counter(CELLS)
     errors = {result.seed: result.error for result in Store(sweep.output_dir).results()}

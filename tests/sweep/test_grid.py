@@ -1,6 +1,6 @@
 """A grid runs what is missing and nothing else, whatever becomes of its cells."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import pytest
 from initlab.results.record import RunResult
 from initlab.results.run_folder import RunFolder
 from initlab.results.store import Store
+from initlab.sweep import outcome
 from initlab.sweep.compose import config_loader
 from initlab.sweep.grid import sweep
 from initlab.sweep.launch import in_process
@@ -61,12 +62,19 @@ Start = Callable[..., tuple[list[int], int]]
 def start(tmp_path: Path) -> Iterator[Start]:
     """Start a sweep over seeds 0 to 3; return the seeds that ran and the exit code."""
 
-    def run(statuses: dict[int, str], *arguments: str) -> tuple[list[int], int]:
+    def run(
+        statuses: dict[int, str], *arguments: str, refused: Collection[int] = ()
+    ) -> tuple[list[int], int]:
         launcher = Fake(statuses)
         code = 0
+
+        def refusals(cells: Sequence[Cell]) -> dict[str, str]:
+            return {c.run_id: "it does not fit" for c in cells if c.config["seed"] in refused}
+
+        words = ["model=mlp", "seed=0-3", f"paths.output_dir={tmp_path}", *arguments]
         with config_loader() as loader:
             try:
-                sweep(loader, launcher, ["model=mlp", "seed=0-3", f"paths.output_dir={tmp_path}", *arguments])
+                sweep(loader, launcher, words, refusals)
             except SystemExit as exit_:
                 code = int(exit_.code or 0)
         return launcher.ran, code
@@ -115,12 +123,74 @@ def test_max_runs_takes_a_part_at_a_time(start: Start) -> None:
     assert start({}, "sweep.max_runs=3")[0] == [3]
 
 
+def test_a_negative_number_of_runs_is_refused(start: Start, capsys: pytest.CaptureFixture[str]) -> None:
+    assert start({}, "sweep.max_runs=-1") == ([], 2)
+    assert "sweep.max_runs=-1: must not be negative" in capsys.readouterr().err
+
+
+def test_what_would_be_refused_is_recorded_and_the_rest_runs(start: Start, tmp_path: Path) -> None:
+    assert start({}, "sweep.max_runs=2", refused={0, 2}) == ([1, 3], 0)  # a refusal takes no run's place
+    results = {result.seed: result for result in Store(tmp_path).results()}
+    assert {seed: results[seed].status for seed in results} == {0: "refused", 1: "ok", 2: "refused", 3: "ok"}
+    assert results[0].error == "it does not fit"
+    assert start({}, refused={0, 2}) == ([], 0)  # and is not asked again
+    assert start({}, "sweep.retry=[refused]", refused={2})[0] == [0]
+
+
+def test_a_dry_run_shows_what_would_be_refused_and_why(
+    start: Start, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert start({}, "sweep.dry_run=true", refused={1}) == ([], 0)
+    lines = [line.split(maxsplit=2)[1:] for line in capsys.readouterr().err.splitlines()]
+    assert lines[:-1] == [
+        ["missing", "seed=0"],
+        ["refused", "seed=1  (it does not fit)"],
+        ["missing", "seed=2"],
+        ["missing", "seed=3"],
+    ]
+    assert not list(tmp_path.iterdir())
+
+
+def test_at_the_end_stand_the_counts_and_the_last_error_of_what_failed(
+    start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start({0: "ok"}, "seed=0")
+    capsys.readouterr()
+    start({1: "crashed", 2: "killed"}, refused={3})
+    told = capsys.readouterr().err
+    table = [line.split() for line in told.splitlines() if line.startswith("  ")]
+    assert table == [
+        ["all", "now"],
+        ["ok", "1", "·"],
+        ["crashed", "1", "1"],
+        ["killed", "1", "1"],
+        ["refused", "1", "1"],
+    ]
+    failed = [line.split(maxsplit=2) for line in told.splitlines() if line.startswith(outcome.FAILED)]
+    assert [(status, rest) for status, _, rest in failed] == [
+        ("crashed", "seed=1: it broke"),
+        ("killed", "seed=2: no reason known"),
+        ("refused", "seed=3: it does not fit"),
+    ]
+
+
+def test_a_folder_that_cannot_be_written_ends_the_sweep_before_anything_runs(
+    start: Start, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert start({}, f"paths.output_dir={tmp_path}/file") == ([], 2)
+    told = capsys.readouterr().err
+    assert f"cannot write {tmp_path}/file/sweeps/" in told
+    assert "choose another paths.output_dir" in told
+    assert told.count("\n") == 1
+
+
 def test_a_dry_run_runs_and_writes_nothing(
     start: Start, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert start({}, "sweep.dry_run=true") == ([], 0)
     assert not (tmp_path / "sweeps").exists()
-    assert capsys.readouterr().err.count("missing") == 4
+    assert "4 cells (4 missing), nothing run" in capsys.readouterr().err
 
 
 def test_a_wrong_value_ends_the_sweep_before_anything_runs(

@@ -42,6 +42,7 @@ def page(store: Store, prefix: str) -> RenderableType:
         "peak memory": memory,
         "device": result.device,
         "commit": f"{commit}{changed}" if commit else "",
+        "other code": result.other_code or "",
         "folder": str(folder.path),
     }
     parts = [head, pairs({key: value for key, value in facts.items() if value})]

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from initlab.configs_dir import configs_dir
 from initlab.errors import InitlabError
-from initlab.progress import console
+from initlab.progress import console, tell
 from initlab.results.identity import run_id
 from initlab.results.record import RunResult
 from initlab.results.run_folder import RunFolder
@@ -106,8 +106,3 @@ def single(config: Mapping[str, Any]) -> int:
     told = result.error or ", ".join(numbers)
     tell(f"{result.status}{': ' if told else ''}{told}  ({result.wall_s:.1f} s, {folder.path})")
     return EXIT_CODES[result.status]
-
-
-def tell(message: str, style: str = "") -> None:
-    """Print one message as it is."""
-    console.print(message, style=style, markup=False, highlight=False, soft_wrap=True)

@@ -34,13 +34,14 @@ class RunResult:
         metrics: final and best values, by name: ``train/loss`` (nats), ``val/acc`` (fraction), ...;
             None where the value was not finite.
         versions: of the packages, by name.
-        git: ``commit`` (None outside a repository) and ``dirty``.
+        git: ``commit`` (None outside a repository), ``dirty`` and ``diff`` of the code that ran.
         device: in words.
         wall_s: seconds from start to end.
         samples_per_s: training samples per second of training and validation.
         peak_memory_bytes: the largest memory held.
         error: in one line, what went wrong: the exception of a crash, the refusal, where the loss diverged.
         started: ISO time with its zone.
+        other_code: how the code that ran differs from that which it was submitted with; None if it does not.
         schema_version: of this record.
     """
 
@@ -57,6 +58,7 @@ class RunResult:
     peak_memory_bytes: int | None = None
     error: str | None = None
     started: str = ""
+    other_code: str | None = None
     schema_version: int = SCHEMA_VERSION
 
     def to_json(self) -> str:
@@ -124,6 +126,7 @@ OPTIONAL: Mapping[str, type | tuple[type, ...]] = {
     "samples_per_s": (int, float),
     "peak_memory_bytes": int,
     "error": str,
+    "other_code": str,
 }
 FIELDS = tuple(field.name for field in fields(RunResult))
 

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from hydra.core.config_loader import ConfigLoader
-from rich.table import Table
 
 from initlab.errors import ConfigError, InitlabError
-from initlab.progress import console, progress
+from initlab.progress import progress, tell
 from initlab.results.lock import Held
 from initlab.results.record import RunResult
-from initlab.results.store import Store
+from initlab.results.store import MISSING, Store
+from initlab.sweep import outcome
 from initlab.sweep.compose import Composer
+from initlab.sweep.fitting import refusals
 from initlab.sweep.launch import Report
+from initlab.sweep.lost import record_lost, stamp
 from initlab.sweep.plan import Cell, Plan, plan
 
-AGAIN = frozenset({"missing", "killed"})
+AGAIN = frozenset({MISSING, "killed"})
 RETRIABLE = ("crashed", "diverged", "refused", "ok")
 
 
@@ -32,23 +34,42 @@ class Launcher(Protocol):
         """Run the cells and report what became of each as it comes."""
 
 
-def sweep(loader: ConfigLoader, launcher: Launcher, arguments: Sequence[str]) -> None:
-    """Plan the grid, run what is missing, print the counts; exit 1 after a crash, 2 if the plan is wrong."""
+def sweep(
+    loader: ConfigLoader,
+    launcher: Launcher,
+    arguments: Sequence[str],
+    refusals: Callable[[Sequence[Cell]], Mapping[str, str]] = refusals,
+) -> None:
+    """Plan the grid, run what is missing, print the counts; exit 1 after a crash, 2 if the plan is wrong.
+
+    Args:
+        loader: of the configurations.
+        launcher: carries the cells out.
+        arguments: as :func:`initlab.sweep.argv.rewrite` leaves them.
+        refusals: tells which cells would be refused, and why.
+    """
     try:
         planned = plan(Composer(loader), arguments)
         options = planned.cells[0].config["sweep"]
         store = Store(planned.cells[0].config["paths"]["output_dir"])
         todo = select(planned, store, options)
+        refused = refusals(todo)
         if options["dry_run"]:
-            console.print(cells_table(planned, store))
+            states = store.states(cell.run_id for cell in planned.cells) | dict.fromkeys(refused, "refused")
+            tell("\n".join(outcome.cells(planned, states, refused)))
             return
         store.write_sweep(planned.name, manifest(planned, arguments))
+        for cell in todo:
+            if cell.run_id in refused:
+                folder = store.folder(cell.run_id)
+                record_lost(folder, cell.config, stamp(folder), refused[cell.run_id], "refused")
+        todo = [cell for cell in todo if cell.run_id not in refused][: options["max_runs"]]
     except InitlabError as error:
-        console.print(f"error: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+        tell(f"error: {error}", style="bold red")
         sys.exit(2)
     if not hasattr(launcher, "launch_cells"):
         sys.exit("hydra/sweeper=grid needs one of the project's launchers, such as hydra/launcher=basic")
-    counts: Counter[str] = Counter()
+    counts: Counter[str] = Counter({"refused": len(refused)} if refused else {})
     with progress() as display:
         done = len(planned.cells) - len(todo)
         bar = display.add_task(planned.name, total=len(planned.cells), completed=done, note="")
@@ -64,36 +85,38 @@ def sweep(loader: ConfigLoader, launcher: Launcher, arguments: Sequence[str]) ->
         except KeyboardInterrupt:
             interrupted = True
         except InitlabError as error:
-            console.print(f"error: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+            tell(f"error: {error}", style="bold red")
             sys.exit(2)
-    states = store.states([cell.run_id for cell in planned.cells])
     elsewhere = counts.pop("running elsewhere", 0)
-    console.print(summary(planned, states, store, ran=sum(counts.values())), highlight=False, soft_wrap=True)
+    results = store.get(cell.run_id for cell in planned.cells)
+    states = {c.run_id: results[c.run_id].status if c.run_id in results else MISSING for c in planned.cells}
+    for line in outcome.counts(planned, states, counts, f"{store.output_dir}/runs"):
+        tell(line)
     if elsewhere:
-        console.print(f"{elsewhere} of them running elsewhere, and left to it", highlight=False)
-    if "crashed" in states.values():
-        console.print(failures_table(planned, store))
+        tell(f"{elsewhere} of them running elsewhere, and left to it")
+    for line in outcome.failures(planned, results):
+        tell(line)
     if interrupted:
-        console.print("interrupted: the same command goes on from here", highlight=False)
+        tell("interrupted: the same command goes on from here")
         sys.exit(130)
     if "crashed" in states.values():
         sys.exit(1)
 
 
 def select(planned: Plan, store: Store, options: Mapping[str, Any]) -> list[Cell]:
-    """Choose the cells to run now: those without a result, and those whose status is to be retried.
+    """Choose the cells to run: those without a result, and those whose status is to be retried.
 
     Raises:
-        ConfigError: ``sweep.retry`` names a status that does not exist.
+        ConfigError: ``sweep.retry`` names a status that does not exist, or ``sweep.max_runs`` is negative.
     """
     retry = options["retry"]
     wrong = [status for status in retry if status not in RETRIABLE]
     if wrong:
         raise ConfigError(f"sweep.retry={wrong[0]}: can be {', '.join(RETRIABLE)}")
+    if options["max_runs"] is not None and options["max_runs"] < 0:
+        raise ConfigError(f"sweep.max_runs={options['max_runs']}: must not be negative")
     states = store.states([cell.run_id for cell in planned.cells])
-    todo = [cell for cell in planned.cells if states[cell.run_id] in AGAIN | set(retry)]
-    limit = options["max_runs"]
-    return todo if limit is None else todo[:limit]
+    return [cell for cell in planned.cells if states[cell.run_id] in AGAIN | set(retry)]
 
 
 def placed(planned: Plan, cell: Cell) -> Cell:
@@ -113,36 +136,3 @@ def manifest(planned: Plan, arguments: Sequence[str]) -> dict[str, Any]:
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "cells": [{"run_id": cell.run_id, "overrides": dict(cell.axes)} for cell in planned.cells],
     }
-
-
-def summary(planned: Plan, states: Mapping[str, str], store: Store, ran: int) -> str:
-    """Say in one sentence what became of the cells."""
-    counts = Counter(states.values())
-    told = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
-    folder = f"{store.output_dir}/runs"
-    return f"{planned.name}: {len(planned.cells)} runs ({told}), {ran} of them now, in {folder}"
-
-
-def cells_table(planned: Plan, store: Store) -> Table:
-    """List the cells and their states."""
-    states = store.states([cell.run_id for cell in planned.cells])
-    table = Table(title=f"{planned.name}: {len(planned.cells)} cells, nothing run")
-    for heading in ("run", "state", "overrides"):
-        table.add_column(heading, overflow="fold")
-    for cell in planned.cells:
-        overrides = " ".join(f"{key}={value}" for key, value in cell.axes.items())
-        table.add_row(cell.run_id, states[cell.run_id], overrides)
-    return table
-
-
-def failures_table(planned: Plan, store: Store) -> Table:
-    """List the crashed cells with the error of each."""
-    table = Table(title="crashed")
-    for heading in ("run", "overrides", "error"):
-        table.add_column(heading, overflow="fold")
-    wanted = {cell.run_id: cell for cell in planned.cells}
-    for result in store.results():
-        if result.run_id in wanted and result.status == "crashed":
-            axes = wanted[result.run_id].axes
-            table.add_row(result.run_id, " ".join(f"{k}={v}" for k, v in axes.items()), result.error or "")
-    return table

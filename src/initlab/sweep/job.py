@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from initlab.errors import InitlabError
+from initlab.results.environment import SUBMITTED_CODE
 from initlab.results.lock import GRACE_S, Held
 from initlab.results.record import RunResult
 from initlab.sweep import scheduler
@@ -37,6 +38,7 @@ def run_job(file: str) -> None:
     job = Job(scheduler.job_id_of(os.environ), Path(file))
     options = job.order["options"]
     _prepare_environment(options["resources"])
+    os.environ[SUBMITTED_CODE] = job.code
     with stop_signals() as heard:
         try:
             good = _carry_out(job)

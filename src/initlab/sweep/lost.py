@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from initlab.configs_dir import configs_dir
-from initlab.results.environment import git_state, versions
+from initlab.results.environment import own_code, versions
 from initlab.results.lock import Held, Lock
 from initlab.results.record import Damaged, RunResult, Status
 from initlab.results.run_folder import RunFolder
@@ -54,7 +53,7 @@ def record_lost(
                 seed=config["seed"],
                 metrics={},
                 versions=versions(),
-                git=git_state(configs_dir().parent),
+                git=own_code(),
                 device="unknown",
                 wall_s=wall_s,
                 samples_per_s=None,

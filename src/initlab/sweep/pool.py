@@ -8,6 +8,7 @@ new worker takes the slot, and the sweep goes on.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -25,6 +26,7 @@ from typing import Any
 
 from initlab.errors import ConfigError, InitlabError
 from initlab.progress import Display, TaskID, progress
+from initlab.results.environment import SUBMITTED_CODE, own_code
 from initlab.results.lock import Held
 from initlab.results.record import RunResult
 from initlab.results.run_folder import RunFolder
@@ -155,7 +157,7 @@ class _Worker:
         near, far = socket.socketpair()
         self.process = subprocess.Popen(
             [sys.executable, "-m", __package__ + ".worker", str(far.fileno()), name_of(run)],
-            env={**environment(slot), "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            env={SUBMITTED_CODE: json.dumps(own_code()), **environment(slot)},
             pass_fds=[far.fileno()],
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # so that Ctrl-C reaches this process alone, and a group ends as one

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Mapping
 
 from initlab.errors import ConfigError
@@ -74,10 +75,13 @@ def visible_gpus() -> list[str]:
 
 
 def environment(slot: Mapping[str, str]) -> dict[str, str]:
-    """Return the whole environment of a process in a slot: this one's, without its part in any group."""
+    """Return the whole environment of a process in a slot: this one's, without its part in any group.
+
+    It imports from where this one does.
+    """
     kept = {
         name: value
         for name, value in os.environ.items()
         if name not in _SCRUBBED and not name.startswith(_SCRUBBED_PREFIXES)
     }
-    return kept | dict(slot)
+    return kept | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)} | dict(slot)

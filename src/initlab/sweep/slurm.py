@@ -15,7 +15,7 @@ from math import inf
 from typing import Any
 
 from initlab.errors import ConfigError
-from initlab.progress import console
+from initlab.progress import tell
 from initlab.results.lock import GRACE_S, Held
 from initlab.results.record import RunResult
 from initlab.sweep import scheduler
@@ -134,12 +134,12 @@ def on_slurm(run: Run, cells: Sequence[Cell], report: Report, fail_fast: bool, o
     if new:
         jobs += submit(name_of(run), new, fail_fast, options)
     if not options.wait:
-        _say(f"{len(jobs)} jobs submitted; `python -m initlab sweep collect` waits for their results")
+        tell(f"{len(jobs)} jobs submitted; `python -m initlab sweep collect` waits for their results")
         return
     try:
         follow(jobs, report, fail_fast, options.grace_s, {cell.run_id for cell in cells})
     except KeyboardInterrupt:
-        _say("the jobs run on; `python -m initlab sweep cancel` ends them")
+        tell("the jobs run on; `python -m initlab sweep cancel` ends them")
         raise
 
 
@@ -257,7 +257,3 @@ class _Followed:
         outcome = record_lost(cell.folder, cell.config, cell.before, f"job {self.job.job_id} {ended}")
         # A dead writer of another host looks alive for a while.
         return None if isinstance(outcome, Held) and for_s < 3 * GRACE_S else outcome
-
-
-def _say(message: str) -> None:
-    console.print(message, markup=False, highlight=False, soft_wrap=True)

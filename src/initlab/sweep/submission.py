@@ -1,7 +1,8 @@
 """What was submitted: ``<output_dir>/slurm/<name>/submission.json`` and one file of cells for each job.
 
 The files hold resolved configurations, so that a job runs what was planned whatever becomes of the
-repository's ``configs``, and any later process can find which job has which run.
+repository's ``configs``, and any later process can find which job has which run. The code is not copied, but
+``code.json`` and ``code.diff`` say what it was, and a job that starts with other code says so in its result.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from initlab.results.atomic import make_folder, write_text
+from initlab.configs_dir import configs_dir
+from initlab.results.atomic import make_folder, write_bytes, write_text
+from initlab.results.environment import git_diff, git_state
 from initlab.results.record import RunResult
 from initlab.results.run_folder import RunFolder
 from initlab.sweep.lost import stamp
@@ -58,6 +61,11 @@ class Job:
         """What the file says: ``run``, ``cells``, ``fail_fast``, and ``options`` of the launcher."""
         content: Mapping[str, Any] = json.loads(self.file.read_text(encoding="utf-8"))
         return content
+
+    @property
+    def code(self) -> str:
+        """What ``code.json`` says of the code at submission."""
+        return (self.file.parents[1] / "code.json").read_text(encoding="utf-8")
 
     @cached_property
     def cells(self) -> list[JobCell]:
@@ -104,6 +112,9 @@ class Submission:
             ]
             order = {"run": run, "fail_fast": fail_fast, "options": dict(options), "cells": chosen}
             write_text(submission.file(number), json.dumps(order) + "\n")
+        root = configs_dir().parent
+        write_bytes(submission.folder / "code.diff", git_diff(root) or b"")
+        write_text(submission.folder / "code.json", json.dumps(git_state(root)) + "\n")
         submission.write_jobs([], options)
         return submission
 

@@ -12,9 +12,8 @@ from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any, Literal
 
-from initlab.configs_dir import configs_dir
 from initlab.errors import InitlabError, Refused
-from initlab.results.environment import git_state, versions
+from initlab.results.environment import other_code, own_code, versions
 from initlab.results.identity import run_id
 from initlab.results.lock import Held, Lock
 from initlab.results.record import RunResult, Status
@@ -62,7 +61,7 @@ def run_task(config: Mapping[str, Any]) -> RunResult:
 
 def _carry_out(config: Mapping[str, Any], folder: RunFolder, lock: Lock) -> RunResult:
     folder.write_config(config)
-    started, clock = datetime.now(UTC), time.perf_counter()
+    started, clock, code = datetime.now(UTC), time.perf_counter(), own_code()
     interrupt: BaseException | None = None
     status: Status
     try:
@@ -89,13 +88,14 @@ def _carry_out(config: Mapping[str, Any], folder: RunFolder, lock: Lock) -> RunR
         seed=config["seed"],
         metrics=outcome.metrics,
         versions=versions(),
-        git=git_state(configs_dir().parent),
+        git=code,
         device=outcome.device,
         wall_s=time.perf_counter() - clock,
         samples_per_s=outcome.samples_per_s,
         peak_memory_bytes=_peak_memory(),
         error=outcome.error,
         started=started.isoformat(timespec="seconds"),
+        other_code=other_code(code),
     )
     lock.check()
     folder.write_result(result)

@@ -1,0 +1,71 @@
+"""What a sweep prints: its cells before they run, and at the end the counts and what failed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from initlab.results.record import STATUSES, RunResult
+from initlab.results.store import MISSING
+from initlab.sweep.plan import Cell, Plan
+
+FAILED = ("crashed", "killed", "refused")
+SHOWN = 20
+
+
+def cells(planned: Plan, states: Mapping[str, str], why: Mapping[str, str]) -> Iterator[str]:
+    """List every cell with its state, and the reasons that are known, then count them.
+
+    Args:
+        planned: the sweep.
+        states: of the cells, by run id.
+        why: reasons, by run id.
+    """
+    width = max(map(len, states.values()))
+    for cell in planned.cells:
+        reason = f"  ({why[cell.run_id]})" if cell.run_id in why else ""
+        yield f"{cell.run_id}  {states[cell.run_id]:<{width}}  {axes(cell)}{reason}"
+    told = ", ".join(f"{number} {state}" for state, number in Counter(states.values()).most_common())
+    yield f"{planned.name}: {len(planned.cells)} cells ({told}), nothing run"
+
+
+def counts(planned: Plan, states: Mapping[str, str], now: Mapping[str, int], folder: str) -> Iterator[str]:
+    """Say how many cells came to which end, in all and now.
+
+    Args:
+        planned: the sweep.
+        states: of the cells, by run id.
+        now: how many came to each end in this launch.
+        folder: of the runs.
+    """
+    yield f"{planned.name}: {len(planned.cells)} runs, {sum(now.values())} of them now, in {folder}"
+    total = Counter(states.values())
+    yield f"  {'':<8}  {'all':>6}  {'now':>6}"
+    for status in (*STATUSES, MISSING):
+        if total[status]:
+            yield f"  {status:<8}  {total[status]:>6}  {now.get(status, 0) or '·':>6}"
+
+
+def failures(planned: Plan, results: Mapping[str, RunResult]) -> Iterator[str]:
+    """List the cells that failed, crashes first, with the last line of each error.
+
+    Args:
+        planned: the sweep.
+        results: of its cells, by run id.
+    """
+    found = [
+        (cell, results[cell.run_id])
+        for status in FAILED
+        for cell in planned.cells
+        if cell.run_id in results and results[cell.run_id].status == status
+    ]
+    for cell, result in found[:SHOWN]:
+        yield f"{result.status}  {cell.run_id}  {axes(cell)}: {result.error or 'no reason known'}"
+    if len(found) > SHOWN:
+        more = len(found) - SHOWN
+        yield f"... and {more} more: `python -m initlab list -w status=...` and `show` name them"
+
+
+def axes(cell: Cell) -> str:
+    """Write what the sweep varies in a cell as on the command line."""
+    return " ".join(f"{key}={value}" for key, value in cell.axes.items())
