@@ -3,15 +3,20 @@
 python tests/test_golden.py     writes tests/golden/smoke.json
 """
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 
 from initlab.results.identity import NUMBERS_VERSION
 from initlab.task import run_task
-from tiny_run import Compose
+
+if TYPE_CHECKING:
+    from tiny_run import Compose  # which pytest finds, and not the command above
 
 FILE = Path(__file__).parent / "golden" / "smoke.json"
 SMOKE = ["debug=smoke", "batch_size=64", "trainer.num_threads=1", "lr=0.01", "seed=0"]

@@ -4,15 +4,14 @@ from torch import nn
 
 from initlab.errors import Refused
 from initlab.norm.base import (
-    RowNorm,
     describe,
     gain_of,
     is_weight_normalized,
     parametrization,
-    row_norm,
     set_gain_,
     set_weight_,
 )
+from initlab.norm.row_norm import row_norm
 from initlab.norm.weight import Weight
 
 LAYERS = [
@@ -21,71 +20,6 @@ LAYERS = [
     lambda: nn.Conv2d(4, 6, 3, groups=2),
     lambda: nn.Conv3d(2, 3, 2),
 ]
-SHAPES = [(3, 5), (3, 4, 3), (2, 3, 3, 3)]
-
-
-def g_and_v(shape, rng, dtype=torch.float64):
-    v = torch.randn(shape, generator=rng, dtype=dtype)
-    g = torch.rand(shape[0], *[1] * (len(shape) - 1), generator=rng, dtype=dtype) + 0.5
-    return g.requires_grad_(), v.requires_grad_()
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_the_forward_pass_and_the_first_gradient_are_torchs(shape, dtype, rng):
-    g, v = g_and_v(shape, rng, dtype)
-    ours, torchs = RowNorm()(g, v), torch._weight_norm(v, g, 0)
-    torch.testing.assert_close(ours, torchs)
-    cotangent = torch.randn(shape, generator=rng, dtype=dtype)
-    for mine, theirs in zip(
-        torch.autograd.grad(ours, (g, v), cotangent),
-        torch.autograd.grad(torchs, (g, v), cotangent),
-        strict=True,
-    ):
-        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_derivatives_are_right_in_both_modes_and_in_second_order(shape, rng):
-    arguments = g_and_v(shape, rng)
-    assert torch.autograd.gradcheck(RowNorm(), arguments, check_forward_ad=True)
-    assert torch.autograd.gradgradcheck(RowNorm(), arguments, check_fwd_over_rev=True)
-
-
-def first_coordinate(normalize):
-    """``v_0 / ||v||`` as a function of v."""
-    return lambda v: normalize(torch.ones(1, 1, dtype=v.dtype), v.reshape(1, 2))[0, 0]
-
-
-EXACT_HESSIAN = torch.tensor([[-0.04608, 0.00256], [0.00256, 0.02208]], dtype=torch.float64)
-
-
-def test_the_hessian_of_a_normalized_coordinate_is_exact():
-    v = torch.tensor([3.0, 4.0], dtype=torch.float64)
-    hessian = torch.autograd.functional.hessian(first_coordinate(RowNorm()), v)
-    torch.testing.assert_close(hessian, EXACT_HESSIAN, rtol=0, atol=1e-15)
-
-
-def test_torchs_own_weight_norm_gets_that_hessian_wrong():
-    """The reason why RowNorm exists; when this fails, torch has been mended."""
-    v = torch.tensor([3.0, 4.0], dtype=torch.float64)
-    normalize = first_coordinate(lambda g, v: torch._weight_norm(v, g, 0))
-    hessian = torch.autograd.functional.hessian(normalize, v)
-    wrong = torch.tensor([[-0.048, 0.0], [-0.032, -0.024]], dtype=torch.float64)
-    torch.testing.assert_close(hessian, wrong, rtol=0, atol=1e-12)
-
-
-def test_the_hessian_of_a_toy_loss_has_the_known_eigenvalues():
-    """Half the squared error of ``g v.x / ||v||`` at v = (3, 4), g = 2, x = (1, 2), target 0.5."""
-
-    def loss(parameters):
-        weight = RowNorm()(parameters[2:].reshape(1, 1), parameters[:2].reshape(1, 2))
-        return 0.5 * ((weight @ parameters.new_tensor([1.0, 2.0])).squeeze() - 0.5) ** 2
-
-    at = torch.tensor([3.0, 4.0, 2.0], dtype=torch.float64)
-    eigenvalues = torch.linalg.eigvalsh(torch.autograd.functional.hessian(loss, at))
-    known = torch.tensor([-0.76002392, 0.02016346, 4.91906046], dtype=torch.float64)
-    torch.testing.assert_close(eigenvalues, known, rtol=0, atol=1e-8)
 
 
 @pytest.mark.parametrize("make", LAYERS)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from initlab.errors import Refused
+from initlab.norm.row_norm import normalize_rows, row_norm
 
 Place = Literal["first", "middle", "last"]
 
@@ -44,17 +45,16 @@ class Norm:
 
 
 class RowNorm(nn.Module):
-    r"""The reparametrization :math:`W = g\, v / \lVert v \rVert`, row by row (Salimans & Kingma 2016).
+    r"""The reparametrization :math:`W = g\, v / \lVert v \rVert`, row by row, exact in every order.
 
-    Rows are output units: the norm runs over all dimensions but the first. Written in plain operations
-    because torch's fused ``torch._weight_norm`` returns wrong second derivatives (``docs/errata.md``);
-    this form is exact in every order. The parameters are ``original0`` = g, shape ``(out, 1, ...)``, and
-    ``original1`` = v, shape ``(out, in, ...)``, the names that torch's own weight norm uses.
+    Rows are output units: the norm runs over all dimensions but the first. The parameters are ``original0``
+    = g, shape ``(out, 1, ...)``, and ``original1`` = v, shape ``(out, in, ...)``, the names that torch's own
+    weight norm uses.
     """
 
     def forward(self, g: Tensor, v: Tensor) -> Tensor:
         """Return the weight, of the shape of ``v``."""
-        return v * (g / row_norm(v))
+        return normalize_rows(g, v)
 
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         """Split a weight into its row norms and itself."""
@@ -65,11 +65,6 @@ class RowNorm(nn.Module):
         return (
             None if bool((row_norm(weight) > 0).all()) else "weight norm has no direction for a row of zeros"
         )
-
-
-def row_norm(weight: Tensor) -> Tensor:
-    """Euclidean norm of each row, kept broadcastable: ``(out, in, ...)`` to ``(out, 1, ...)``."""
-    return torch.linalg.vector_norm(weight, dim=tuple(range(1, weight.dim())), keepdim=True)
 
 
 def parametrization(layer: nn.Module) -> Any:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from initlab.errors import ConfigError, Refused
-from initlab.norm.base import Norm, describe, parametrization, row_norm
+from initlab.norm.base import Norm, describe, parametrization
+from initlab.norm.row_norm import row_norm
 
 RELU_GAIN = (2 / (1 - 1 / pi)) ** 0.5  # 1 / std(relu(x)) for x standard normal: 1.7128586
 

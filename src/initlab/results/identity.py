@@ -10,7 +10,7 @@ from typing import Any
 
 from initlab.errors import ConfigError
 
-NUMBERS_VERSION: int = 1
+NUMBERS_VERSION: int = 2
 """Raised with each *Numbers* entry of CHANGELOG.md, so that older results are no longer taken for ours."""
 
 NOT_SCIENCE = frozenset({"paths", "logger", "callback", "sweep", "debug", "experiment", "hydra", "ckpt_path"})

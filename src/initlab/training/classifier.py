@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from initlab.schedule.base import Schedule
 from initlab.training.clipping import Clipping, NoClipping
+from initlab.training.layout import layout
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 
@@ -57,6 +58,7 @@ class Classifier(lightning.LightningModule):
         self.make_optimizer = make_optimizer
         self.schedule = schedule
         self.clipping = clipping or NoClipping()
+        self.arrange = layout(model)
         self.sums = Sums()
         self.metrics: dict[str, float] = {}  # of the epoch, for the callbacks
         self.samples_seen = 0
@@ -91,7 +93,7 @@ class Classifier(lightning.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Return the mean cross-entropy (nats) of a batch."""
         inputs, labels = batch
-        logits = self.model(inputs)
+        logits = self.model(self.arrange(inputs))
         loss = F.cross_entropy(logits, labels)
         self.sums.add(loss, logits, labels)
         self.samples_seen += len(labels)
@@ -119,7 +121,7 @@ class Classifier(lightning.LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Add one batch to the sums."""
         inputs, labels = batch
-        logits = self.model(inputs)
+        logits = self.model(self.arrange(inputs))
         self.evaluation.add(F.cross_entropy(logits, labels), logits, labels)
 
     test_step = validation_step
