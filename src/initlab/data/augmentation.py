@@ -31,7 +31,7 @@ class Draws:
     flips: Tensor
     centres: Tensor
 
-    def __getitem__(self, rows: slice) -> Draws:
+    def __getitem__(self, rows: slice | tuple[slice | Tensor, ...]) -> Draws:
         return Draws(self.offsets[rows], self.flips[rows], self.centres[rows])
 
 

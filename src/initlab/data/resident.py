@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
@@ -9,7 +10,7 @@ from math import ceil
 import torch
 from torch import Tensor
 
-from initlab.data.augmentation import Augmentation
+from initlab.data.augmentation import Augmentation, Draws
 from initlab.data.epoch_rng import epoch_rng
 from initlab.data.preprocessing import Preprocessing
 
@@ -35,6 +36,22 @@ class Examples:
     def to(self, device: torch.device | str) -> Examples:
         """Move both to a device."""
         return Examples(self.inputs.to(device), self.labels.to(device))
+
+
+@dataclass(frozen=True)
+class Walk:
+    """The order of an epoch, and the random numbers of its augmentation in that order.
+
+    Args:
+        order: indices of examples, ``(N,)``, or ``(K, N)`` for K walks side by side.
+        draws: with the same leading dimensions; None where nothing is augmented.
+    """
+
+    order: Tensor
+    draws: Draws | None
+
+    def __getitem__(self, rows: slice | tuple[slice | Tensor, ...]) -> Walk:
+        return Walk(self.order[rows], None if self.draws is None else self.draws[rows])
 
 
 class Resident:
@@ -71,29 +88,39 @@ class Resident:
         """Choose the epoch of the next walk; the only state there is."""
         self.epoch = epoch
 
+    def reseeded(self, seed: int) -> Resident:
+        """Return the training stream of another run over the same examples, which are not copied."""
+        other = copy.copy(self)
+        other.seed, other.epoch = seed, 0
+        return other
+
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        if self.seed is None:
-            return self._in_order()
-        return self._shuffled(self.seed, self.epoch)
+        return self._in_order() if self.seed is None else self._shuffled(self.walk(self.epoch))
 
     def _in_order(self) -> Iterator[tuple[Tensor, Tensor]]:
         inputs = self.examples.inputs.split(self.batch_size)
         for stored, labels in zip(inputs, self.examples.labels.split(self.batch_size), strict=True):
             yield self.preprocessing(stored), labels
 
-    def _shuffled(self, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def _shuffled(self, walk: Walk) -> Iterator[tuple[Tensor, Tensor]]:
+        for start in range(0, len(self.examples), self.batch_size):
+            yield self.batch(walk[start : start + self.batch_size])
+
+    def walk(self, epoch: int) -> Walk:
+        """Draw the order and the augmentation of an epoch of a training stream."""
+        assert self.seed is not None
         stored, device = self.examples.inputs, self.examples.inputs.device
-        rng = epoch_rng(seed, epoch)
+        rng = epoch_rng(self.seed, epoch)
         order = torch.randperm(len(stored), generator=rng.order).to(device)
-        augmentation = self.augmentation
-        if augmentation is not None:
-            height, width = stored.shape[-2:]
-            draws = augmentation.draw(len(stored), height, width, rng.augmentation, device)
-        for start in range(0, len(stored), self.batch_size):
-            rows = slice(start, start + self.batch_size)
-            batch = self.examples[order[rows]]
-            if augmentation is None:
-                yield self.preprocessing(batch.inputs), batch.labels
-            else:
-                inputs = self.preprocessing(augmentation.move(batch.inputs, draws[rows]))
-                yield augmentation.hide_(inputs, draws[rows]), batch.labels
+        if self.augmentation is None:
+            return Walk(order, None)
+        height, width = stored.shape[-2:]
+        return Walk(order, self.augmentation.draw(len(stored), height, width, rng.augmentation, device))
+
+    def batch(self, part: Walk) -> tuple[Tensor, Tensor]:
+        """Return inputs and labels of a part of a walk."""
+        batch = self.examples[part.order]
+        if self.augmentation is None or part.draws is None:
+            return self.preprocessing(batch.inputs), batch.labels
+        inputs = self.preprocessing(self.augmentation.move(batch.inputs, part.draws))
+        return self.augmentation.hide_(inputs, part.draws), batch.labels

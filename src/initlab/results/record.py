@@ -42,6 +42,9 @@ class RunResult:
         error: in one line, what went wrong: the exception of a crash, the refusal, where the loss diverged.
         started: ISO time with its zone.
         other_code: how the code that ran differs from that which it was submitted with; None if it does not.
+        population: how many runs were trained as one computation, this one among them; None for a run
+            by itself. Its ``wall_s`` is its share: the time of a population is divided equally among those in
+            it, so that the sum over runs is the time of the machine.
         schema_version: of this record.
     """
 
@@ -59,6 +62,7 @@ class RunResult:
     error: str | None = None
     started: str = ""
     other_code: str | None = None
+    population: int | None = None
     schema_version: int = SCHEMA_VERSION
 
     def to_json(self) -> str:
@@ -127,6 +131,7 @@ OPTIONAL: Mapping[str, type | tuple[type, ...]] = {
     "peak_memory_bytes": int,
     "error": str,
     "other_code": str,
+    "population": int,
 }
 FIELDS = tuple(field.name for field in fields(RunResult))
 

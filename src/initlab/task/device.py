@@ -17,7 +17,7 @@ def choose_device(accelerator: str) -> torch.device:
     if accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     if accelerator not in ("auto", "cuda", "gpu"):
-        raise ConfigError(f"trainer.accelerator={accelerator}: a probe runs on auto, cpu or gpu")
+        raise ConfigError(f"trainer.accelerator={accelerator}: it runs on auto, cpu or gpu")
     if not torch.cuda.is_available():
         raise ConfigError(f"trainer.accelerator={accelerator}: this machine has no CUDA device")
     return torch.device("cuda")

@@ -70,12 +70,14 @@ def fit(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
     log = build_log(config, folder)
     history = History(MetricsCsv(folder.metrics_path), log)
     checkpoint = Checkpoint(folder.path / "checkpoints", folder.run_id, **config["callback"]["checkpoint"])
-    resume = _checkpoint_to_resume(config["ckpt_path"], checkpoint)
+    resume = checkpoint_to_resume(config["ckpt_path"], checkpoint)
     torch.backends.cudnn.allow_tf32 = False  # precision 32-true means 32 bits, in convolutions too
     trainer = _trainer(config, folder, log.lightning, [history, checkpoint])
     device = trainer.strategy.root_device
     loaders = source.loaders(config["batch_size"], seed=config["seed"], device=device)
     model = build_network(config, source, init, loaders)
+    if config["trainer"]["precision"] == "64-true":
+        model.double()  # Lightning would do so after it has loaded a checkpoint, into 32 bits
     module = Classifier(model, _make_optimizer(config["optim"]), schedule, clipping)
     outcome = Outcome(device=device_name(device))
     clock = time.perf_counter()
@@ -137,7 +139,7 @@ def _make_optimizer(node: Mapping[str, Any]) -> Any:
     return partial(getattr(import_module(module), name), **arguments)
 
 
-def _checkpoint_to_resume(ckpt_path: str | None, checkpoint: Checkpoint) -> Path | None:
+def checkpoint_to_resume(ckpt_path: str | None, checkpoint: Checkpoint) -> Path | None:
     """Return the checkpoint to go on from, or None to start anew.
 
     Raises:

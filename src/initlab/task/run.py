@@ -61,7 +61,8 @@ def run_task(config: Mapping[str, Any]) -> RunResult:
 
 def _carry_out(config: Mapping[str, Any], folder: RunFolder, lock: Lock) -> RunResult:
     folder.write_config(config)
-    started, clock, code = datetime.now(UTC), time.perf_counter(), own_code()
+    own_code()  # before anything else is imported
+    started, clock = datetime.now(UTC), time.perf_counter()
     interrupt: BaseException | None = None
     status: Status
     try:
@@ -81,6 +82,29 @@ def _carry_out(config: Mapping[str, Any], folder: RunFolder, lock: Lock) -> RunR
         else:
             folder.write_error(traceback.format_exc())
             outcome = Outcome(error=f"{type(error).__name__}: {error}".splitlines()[0])
+    wall_s = time.perf_counter() - clock
+    result = record(config, folder, lock, outcome, status, started, wall_s)
+    if interrupt is not None:
+        raise interrupt
+    return result
+
+
+def record(
+    config: Mapping[str, Any],
+    folder: RunFolder,
+    lock: Lock,
+    outcome: Outcome,
+    status: Status,
+    started: datetime,
+    wall_s: float,
+    population: int | None = None,
+) -> RunResult:
+    """Write the result of a run that has ended, and return it.
+
+    Raises:
+        Held: another process has taken the run over.
+        OutputError: it could not be written.
+    """
     result = RunResult(
         run_id=folder.run_id,
         status=status,
@@ -88,19 +112,18 @@ def _carry_out(config: Mapping[str, Any], folder: RunFolder, lock: Lock) -> RunR
         seed=config["seed"],
         metrics=outcome.metrics,
         versions=versions(),
-        git=code,
+        git=own_code(),
         device=outcome.device,
-        wall_s=time.perf_counter() - clock,
+        wall_s=wall_s,
         samples_per_s=outcome.samples_per_s,
         peak_memory_bytes=_peak_memory(),
         error=outcome.error,
         started=started.isoformat(timespec="seconds"),
-        other_code=other_code(code),
+        other_code=other_code(own_code()),
+        population=population,
     )
     lock.check()
     folder.write_result(result)
-    if interrupt is not None:
-        raise interrupt
     return result
 
 
