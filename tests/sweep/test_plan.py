@@ -40,6 +40,12 @@ def test_an_experiment_gives_axes_and_the_command_line_wins_over_them(composer: 
     assert {cell.run_id for cell in part.cells} < {cell.run_id for cell in whole.cells}
 
 
+def test_a_cell_names_the_keys_in_which_grids_differ(composer: Composer) -> None:
+    cells = plan(composer, ["experiment=grid", "seed=0", "model.num_blocks=1", "lr=0.1"]).cells
+    assert {key for cell in cells for key in cell.axes} == {"norm", "init", "warmup_epochs"}
+    assert all("norm" in cell.axes for cell in cells)
+
+
 def test_where_results_go_does_not_rename_an_experiment(composer: Composer) -> None:
     assert plan(composer, ["experiment=quickstart", "paths.output_dir=/tmp/x"]).name == "quickstart"
 

@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from initlab.cli.sweep import app as sweep_app
 from initlab.errors import InitlabError
-from initlab.results.store import NotFound, Store
+from initlab.results.store import Store
 
 
 class Sentences(TyperGroup):
@@ -100,22 +100,37 @@ def show(
     print_(page(Store(output_dir), run_id))
 
 
+RecordDir = Annotated[
+    Path | None,
+    typer.Option("--record-dir", help="Folder of recorded results: docs/results of the repository."),
+]
+
+
 @app.command()
 def report(
     name: Annotated[
-        str | None, typer.Argument(help="A sweep or an experiment; all where none is given.")
+        str | None,
+        typer.Argument(
+            help="A claim (arpit2019/table1), a pattern, a sweep, an experiment, or all; the sweeps that ran "
+            "where none is given."
+        ),
     ] = None,
     output_dir: OutputDir = OUTPUTS,
+    record_dir: RecordDir = None,
 ) -> None:
-    """Print the tables of a sweep and write them, with the figure, to <output dir>/report."""
-    from initlab.cli.console import print_
-    from initlab.report import summary
+    """Print the tables of a claim or a sweep; write them, with figures and pages, to <output dir>/report."""
+    from initlab.cli.report import report as write
 
-    store = Store(output_dir)
-    names = store.sweeps() if name is None else store.sweeps_of(name)
-    if not names:
-        raise NotFound(f"there is no sweep in {output_dir} to report: run one with `python train.py -m ...`")
-    for sweep in names:
-        print_(summary.table(store, sweep))
-        for path in summary.write(store, sweep):
-            typer.echo(f"wrote {path}")
+    write(Store(output_dir), name, record_dir)
+
+
+@app.command()
+def record(
+    name: Annotated[str, typer.Argument(help="A claim that has run here (arpit2019/table1), or a pattern.")],
+    output_dir: OutputDir = OUTPUTS,
+    record_dir: RecordDir = None,
+) -> None:
+    """Write the results of a claim where they are committed, with a page that says what was run."""
+    from initlab.cli.report import record as write
+
+    write(Store(output_dir), name, record_dir)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ from initlab.results.store import MISSING, Store
 Split = Literal["val", "test"]
 REPLICATE = "seed"
 RATE = "lr"
+LONGEST_LIST = 4
 NAMED_GROUPS = frozenset({"init", "norm", "model", "data", "task", "optim", "schedule", "diagnostic"})
 
 
@@ -186,6 +188,16 @@ def number(value: Any) -> Any:
         return value
 
 
+def plain(value: Any) -> Any:
+    """Return a value in one way however it came: a number, a tuple for a list or its text, or itself."""
+    if isinstance(value, str) and value.startswith("["):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return value
+    return tuple(map(plain, value)) if isinstance(value, list) else number(value)
+
+
 def first(metrics: Mapping[str, Any], *names: str) -> float | None:
     """Return the first of these metrics that has a value."""
     return next((metrics[name] for name in names if metrics.get(name) is not None), None)
@@ -246,8 +258,18 @@ def text(value: Any) -> str:
     """Write a value: a number in one way however it came, ``?`` for None."""
     if value is None:
         return "?"
+    if isinstance(value, (list, tuple)):
+        return list_in_words(value)
     value = number(value)
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def list_in_words(values: Sequence[Any]) -> str:
+    """Write a short list, and a long one of numbers as their count and mean: ``20 values around 201``."""
+    numbers = [value for value in values if isinstance(value, (int, float))]
+    if len(values) <= LONGEST_LIST or len(numbers) < len(values):
+        return f"[{', '.join(map(text, values))}]"
+    return f"{len(values)} values around {fmean(numbers):.3g}"
 
 
 def look_up(config: Mapping[str, Any], key: str) -> Any:

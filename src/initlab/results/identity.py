@@ -46,8 +46,8 @@ def scientific(config: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def run_id(config: Mapping[str, Any]) -> str:
-    """Return 12 hex digits: sha256 of (``NUMBERS_VERSION``, the scientific config) as canonical JSON.
+def run_id(config: Mapping[str, Any], numbers_version: int | None = None) -> str:
+    """Return 12 hex digits: sha256 of (the numbers version, the scientific config) as canonical JSON.
 
     The order of keys does not matter, and numbers that are equal hash alike: ``1`` is ``1.0``, but not
     ``True`` and not ``"1"``.
@@ -55,9 +55,16 @@ def run_id(config: Mapping[str, Any]) -> str:
     Raises:
         ConfigError: a value is NaN or infinite, or nothing that YAML can write.
     """
-    content = [NUMBERS_VERSION, canonical(scientific(config))]
+    version = NUMBERS_VERSION if numbers_version is None else numbers_version
+    content = [version, canonical(scientific(config))]
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
+
+
+def numbers_version(identity: str, config: Mapping[str, Any]) -> int | None:
+    """Return the numbers version under which a config has this run id; None where it has it under none."""
+    versions = range(NUMBERS_VERSION, 0, -1)
+    return next((version for version in versions if run_id(config, version) == identity), None)
 
 
 def canonical(value: Any, key: str = "") -> Any:

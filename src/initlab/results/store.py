@@ -148,14 +148,11 @@ class Store:
         """
         path = self.sweep_path(name)
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            _check(content)
+            return checked_manifest(path.read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError) as error:
             raise self._no_sweep(name) from error
         except (ValueError, OSError) as error:
             raise Damaged(f"{path} is damaged: {error}") from error
-        manifest: dict[str, Any] = content
-        return manifest
 
     def sweeps(self) -> list[str]:
         """Return the names of all sweeps, sorted."""
@@ -191,6 +188,18 @@ class Store:
         else:
             hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(names[:5])}"
         return NotFound(f"there is no sweep {name!r} in {self.output_dir}{hint}")
+
+
+def checked_manifest(text: str) -> dict[str, Any]:
+    """Read the text of a ``sweep.json``.
+
+    Raises:
+        ValueError: it is not the manifest of a sweep, or of a newer schema.
+    """
+    content = json.loads(text)
+    _check(content)
+    manifest: dict[str, Any] = content
+    return manifest
 
 
 def _check(content: Any) -> None:

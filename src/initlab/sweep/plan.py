@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,11 +57,14 @@ def plan(composer: Composer, arguments: Sequence[str]) -> Plan:
     rest = [a for a in chosen if a != experiments and key_of(a) != "scale"]
     cells: dict[str, Cell] = {}
     names: list[str | None] = []
+    products: list[tuple[str | None, dict[str, str]]] = []
     for experiment in _values(experiments) if experiments else [None]:
         names.append(None if experiment is None else experiment.partition("=")[2])
-        for axes in grids(composer, experiment, rest, scale):
-            for cell in _product(composer, experiment, axes):
-                cells.setdefault(cell.run_id, cell)
+        products += [(experiment, axes) for axes in grids(composer, experiment, rest, scale)]
+    varied = _varied([axes for _, axes in products])
+    for experiment, axes in products:
+        for cell in _product(composer, experiment, axes, varied):
+            cells.setdefault(cell.run_id, cell)
     if not cells:
         raise ConfigError("the sweep has no cells: every grid of the experiment is left out")
     single = names[0] if len(names) == 1 else None
@@ -102,8 +105,18 @@ def grids(
         yield {key_of(a): a for a in (*axes, *form, *own, *arguments)}
 
 
-def _product(composer: Composer, experiment: str | None, axes: Mapping[str, str]) -> Iterator[Cell]:
-    """Expand one product of axes."""
+def _varied(grids: Sequence[Mapping[str, str]]) -> set[str]:
+    """Return the keys that do not stand with the same single value in every grid."""
+    keys = {key for axes in grids for key in axes}
+    return {
+        key for key in keys if len({axes.get(key) for axes in grids}) > 1 or len(_values(grids[0][key])) > 1
+    }
+
+
+def _product(
+    composer: Composer, experiment: str | None, axes: Mapping[str, str], varied: Collection[str]
+) -> Iterator[Cell]:
+    """Expand one product of axes; ``varied`` are the keys that tell the cells of the whole sweep apart."""
     fixed = () if experiment is None else (experiment,)
     lists = [_values(argument) for argument in axes.values()]
     swept = [key for key, values in zip(axes, lists, strict=True) if len(values) > 1]
@@ -114,7 +127,7 @@ def _product(composer: Composer, experiment: str | None, axes: Mapping[str, str]
             _check_range(base.config, axes[key])
         config = composer.compose(cell)
         values = overrides_of(combination)
-        yield Cell(cell, {key: values[key] for key in swept}, config, run_id(config))
+        yield Cell(cell, {key: values[key] for key in axes if key in varied}, config, run_id(config))
 
 
 def _values(argument: str) -> list[str]:

@@ -1,1 +1,0 @@
-"""Programs that measure time and memory: ``python -m benchmarks``, or one of its sections alone."""

@@ -1,0 +1,174 @@
+"""Arpit, Campos & Bengio 2019: How to Initialize your Network?"""
+
+from __future__ import annotations
+
+from initlab.report.claims import Findings
+from initlab.report.evidence import Evidence
+from initlab.report.form.accuracy import accuracy
+from initlab.report.form.jobs import jobs
+from initlab.report.form.lines import lines
+from initlab.report.form.profile import profile
+from initlab.report.form.survival import survival
+from initlab.report.layers import last, start
+from initlab.report.measure import SURVIVAL, TEST, TEST_ERROR, VALIDATION, Measure
+from initlab.report.points import SERIES, points
+from initlab.report.verdict import Verdict, better, keeps
+
+FORWARD = Measure(
+    ("signal/forward_ratio",), "|h| / |x| at the last layer or block before the head", log=True,
+    read=last("signal/forward_ratio"),
+)  # fmt: skip
+FIRST = Measure(
+    ("signal/forward_ratio/hidden.1",), "|h| / |x| at the first layer or block",
+    read=start("signal/forward_ratio"),
+)  # fmt: skip
+HESSIAN = Measure(
+    ("hessian/log10_spectral_norm",), "log10 of the Hessian's spectral norm", higher_is_better=False
+)
+METHODS = (*SERIES, "warmup_epochs")
+NETWORK = ("data", "model", "model.depth", "model.num_blocks", "model.widen_factor")
+
+
+def fig1(evidence: Evidence) -> Findings:
+    """Norms of activations and gradients along a deep MLP and a residual network at initialization: Figure 1.
+
+    The paper states that with the proposed gains both norms keep their size, and that with gains of 1 they
+    vanish in the MLP and explode in the residual network.
+    """
+    panel = ("model", "model.width", "model.hidden_width")
+    ends, starts = (points(evidence, measure, panel=panel) for measure in (FORWARD, FIRST))
+    forms = tuple(
+        profile(
+            ends, f"Figure 1: {what} along the network.", f"signal/{way}_ratio", label, log_y=True, target=1,
+            x_label="layer or block",
+        )
+        for way, what, label in (
+            ("forward", "activations", "|h| / |x|"), ("backward", "gradients", "|dL/da| over the last"),
+        )
+    )  # fmt: skip
+    verdicts = []
+    for point in ends.points:
+        if not point.cells:
+            continue
+        where = f"{point.series} ({point.panel}): |h| / |x| at the end"
+        if not point.series.startswith("unit_gain"):
+            verdicts.append(keeps(f"{where} lies between 1/2 and 2", point.values, 0.5, 2.0))
+        elif point.panel.startswith("mlp_residual"):
+            verdicts.append(keeps(f"{where} is above 10", point.values, low=10.0))
+        else:
+            verdicts.append(keeps(f"{where} is below 1/10", point.values, high=0.1))
+    read = accuracy(starts, "Figure 1: activations after the first layer, where the figure can be read.")
+    return Findings((*forms, read), tuple(verdicts))
+
+
+def fig2(evidence: Evidence) -> Findings:
+    """Accuracy of weight-normalized MLPs on MNIST by depth, and over all jobs: Figure 2.
+
+    The paper states that the proposed initialization trains up to 200 layers and for a wider range of
+    learning rates than the data-dependent one, which fails at 100 layers and more.
+    """
+    by_depth = points(evidence, TEST, x="model.depth", panel=(), best=("model.width", "lr"))
+    every = points(evidence, TEST, panel=())
+    return Findings(
+        (
+            lines(
+                by_depth,
+                "Figure 2, left: test accuracy by depth, each at its best width and learning rate.",
+                True,
+            ),
+            jobs(every, "Figure 2, right: test accuracy of every job, sorted."),
+        ),
+        (
+            *better(by_depth, "proposed", "data_dependent", at=lambda depth: depth >= 100),
+            *better(every, "proposed", "data_dependent"),
+        ),
+    )
+
+
+def fig3_left(evidence: Evidence) -> Findings:
+    """Accuracy of weight-normalized convolutional networks on CIFAR-10 by depth: Figure 3, left.
+
+    The paper states that only the proposed initialization trains 100 layers.
+    """
+    found = points(evidence, VALIDATION, x="model.depth", panel=(), best=("lr", "optim.weight_decay"))
+    form = lines(found, "Figure 3, left: validation accuracy by depth, each at its best setting.", log_x=True)
+    return Findings((form,), better(found, "proposed", "data_dependent", at=lambda depth: depth >= 50))
+
+
+def fig3_right(evidence: Evidence) -> Findings:
+    """Accuracy of weight-normalized residual networks after one epoch, by depth: Figure 3, right.
+
+    The paper states that the proposed initialization trains 10,000 layers, PyTorch's default fails from 100
+    on, and the data-dependent one is ahead while the network is not too deep.
+    """
+    found = points(
+        evidence,
+        VALIDATION,
+        x="model.num_blocks",
+        panel=(),
+        best="lr",
+        x_label="blocks per stage (6N+4 layers)",
+    )
+    form = lines(found, "Figure 3, right: validation accuracy after one epoch, at the best lr.", log_x=True)
+    return Findings(
+        (form,),
+        (
+            *better(found, "proposed", "pytorch", at=lambda blocks: blocks >= 16),
+            *better(found, "proposed", "data_dependent", at=lambda blocks: blocks >= 1000),
+            *better(found, "data_dependent", "proposed", at=lambda blocks: blocks < 100),
+        ),
+    )
+
+
+def fig4(evidence: Evidence) -> Findings:
+    """Which runs of a wide residual network survive three epochs, by learning rate and warmup: Figure 4.
+
+    The paper states that the proposed initialization is more robust to the learning rate than the others,
+    with and without a warmup, and most so with it.
+    """
+    shares = points(evidence, SURVIVAL, x="lr", panel="warmup_epochs")
+    over_rates = points(evidence, SURVIVAL, panel="warmup_epochs")
+    over_warmup = points(evidence, SURVIVAL, series="warmup_epochs", panel="init")
+    with_warmup = [name for name in over_warmup.series if not name.endswith("=0")]
+    return Findings(
+        (survival(shares, "Figure 4: runs that finish without diverging."),),
+        (
+            *(
+                verdict
+                for other in ("data_dependent", "hanin", "pytorch")
+                for verdict in better(over_rates, "proposed", other)
+            ),
+            *(
+                v
+                for name in with_warmup
+                for v in better(over_warmup, name, "warmup_epochs=0", panel="proposed")
+            ),
+        ),
+    )
+
+
+def table1(evidence: Evidence) -> Findings:
+    """Test errors of residual networks with weight normalization, warmup, and batch normalization: Table 1.
+
+    The paper states that the proposed initialization with warmup comes close to batch normalization and is
+    better than the data-dependent one.
+    """
+    found = points(evidence, TEST_ERROR, series=METHODS, panel=NETWORK, best="lr")
+    proposed = [name for name in found.series if name.startswith("proposed")]
+    dependent = [name for name in found.series if name.startswith("data_dependent")]
+    verdicts = [v for a in proposed for b in dependent for v in better(found, a, b)]
+    return Findings((accuracy(found, "Table 1: test error."),), tuple(verdicts))
+
+
+def table2(evidence: Evidence) -> Findings:
+    """Spectral norm of the Hessian at initialization: Table 2.
+
+    The paper states that the proposed initialization has the smallest. Its code takes second derivatives of
+    torch's own weight norm, which are wrong: rows with weight_norm=torch show what that does.
+    """
+    found = points(evidence, HESSIAN, panel=(*NETWORK, "diagnostic.weight_norm"))
+    verdicts: list[Verdict] = []
+    for other in found.series:
+        if other != "proposed":
+            verdicts += better(found, "proposed", other)
+    return Findings((accuracy(found, "Table 2: log10 of the Hessian's spectral norm."),), tuple(verdicts))
