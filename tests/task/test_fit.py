@@ -200,3 +200,49 @@ def test_a_damaged_checkpoint_of_its_own_makes_a_run_start_anew(
     again = run_task(config)
     assert again.metrics == whole.metrics
     assert "cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("network", [TINY, CONVOLUTIONAL], ids=["mlp", "wrn-bn"])
+def test_mixed_precision_computes_in_bfloat16_and_keeps_weights_in_float32(
+    compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: list[str]
+) -> None:
+    computed = set()
+    linear = torch.nn.functional.linear
+
+    def look(*arguments: torch.Tensor) -> torch.Tensor:
+        output = linear(*arguments)
+        computed.add(output.dtype)
+        return output
+
+    monkeypatch.setattr(torch.nn.functional, "linear", look)
+    losses = []
+    for precision, kind in (("32-true", torch.float32), ("bf16-mixed", torch.bfloat16)):
+        computed.clear()
+        config = compose(*network, "lr=0.01", "trainer.num_threads=1", f"trainer.precision={precision}")
+        losses.append(run_task(config).metrics["train/loss"])
+        assert computed == {kind}
+        stored = weights(tmp_path / "out" / "runs" / run_id(config)).values()
+        assert {tensor.dtype for tensor in stored if tensor.is_floating_point()} == {torch.float32}
+    assert losses[0] != losses[1]
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)  # bfloat16 has 8 bits: 0.4% an operation
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("network", [TINY, CONVOLUTIONAL], ids=["mlp-wn", "wrn-bn"])
+def test_a_compiled_network_trains_as_the_plain_one_up_to_rounding(
+    compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: list[str]
+) -> None:
+    compiled_calls = []
+    compile_ = torch.nn.Module.compile
+    monkeypatch.setattr(
+        torch.nn.Module, "compile", lambda *a, **k: compiled_calls.append(1) or compile_(*a, **k)
+    )
+    arguments = [*network, "lr=0.01", "trainer.num_threads=1"]
+    plain, compiled = (compose(*arguments, f"trainer.compile={flag}") for flag in ("false", "true"))
+    first, second = run_task(plain), run_task(compiled)
+    assert (first.status, second.status, compiled_calls) == ("ok", "ok", [1])
+    for key in ("train/loss", "val/loss", "test/loss"):
+        assert second.metrics[key] == pytest.approx(first.metrics[key], rel=1e-4), key
+    ours, theirs = (weights(tmp_path / "out" / "runs" / run_id(config)) for config in (compiled, plain))
+    assert ours.keys() == theirs.keys()

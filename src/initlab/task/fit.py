@@ -78,6 +78,8 @@ def fit(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
     model = build_network(config, source, init, loaders)
     if config["trainer"]["precision"] == "64-true":
         model.double()  # Lightning would do so after it has loaded a checkpoint, into 32 bits
+    if config["trainer"]["compile"]:
+        model.compile(dynamic=False)  # in place: parameters keep their names
     module = Classifier(model, _make_optimizer(config["optim"]), schedule, clipping)
     outcome = Outcome(device=device_name(device))
     clock = time.perf_counter()
@@ -103,6 +105,7 @@ def _trainer(
     title = f"{config['model']['name']} {config['init']['name']} lr={config['lr']:g} seed={config['seed']}"
     arguments = {key: value for key, value in config["trainer"].items() if value is not None}
     set_threads(arguments.pop("num_threads", None))
+    del arguments["compile"]  # the network's affair
     trainer: lightning.Trainer = build(
         arguments,
         max_epochs=config["epochs"],

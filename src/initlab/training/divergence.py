@@ -23,11 +23,11 @@ class Divergence(lightning.Callback):
     """Raise :class:`Diverged` at the first step whose loss is not finite.
 
     Args:
-        every_n_steps: how often to look. Looking waits for the device, so on a GPU a larger number is
-            faster; the step recorded is exact either way.
+        every_n_steps: how often to look; None is every step, and every 50 steps on a GPU, where looking
+            waits for the device. The step recorded is exact either way.
     """
 
-    def __init__(self, every_n_steps: int = 1) -> None:
+    def __init__(self, every_n_steps: int | None = None) -> None:
         self.every_n_steps = every_n_steps
         self._losses: list[Tensor] = []
 
@@ -41,7 +41,8 @@ class Divergence(lightning.Callback):
     ) -> None:
         """Keep the loss; look at those kept when it is time, or before the run is stopped and saved."""
         self._losses.append(outputs["loss"].detach())
-        if len(self._losses) >= self.every_n_steps or requested() is not None:
+        number = self.every_n_steps or (1 if pl_module.device.type == "cpu" else 50)
+        if len(self._losses) >= number or requested() is not None:
             self._look(trainer)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
