@@ -32,8 +32,15 @@ def composed(folder: Path, *arguments: str) -> dict[str, Any]:
         return Composer(loader).compose([f"paths.output_dir={folder}", "logger=wandb", *arguments])
 
 
+def read(pattern: str, folder: Path) -> list[WandbFile]:
+    """The files below a folder, oldest first, once wandb's own process has written the last of them."""
+    import wandb
+
+    wandb.teardown()  # `finish` returns before that
+    return [WandbFile.read(path) for path in sorted(folder.glob(pattern))]
+
+
 def files(config: dict[str, Any]) -> list[WandbFile]:
     """The offline files of a run, oldest first."""
     folder = RunFolder(config["paths"]["output_dir"], run_id(config)).path
-    paths = sorted(folder.glob(f"wandb/offline-run-*/run-{run_id(config)}.wandb"))
-    return [WandbFile.read(path) for path in paths]
+    return read(f"wandb/offline-run-*/run-{run_id(config)}.wandb", folder)

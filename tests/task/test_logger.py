@@ -17,6 +17,7 @@ from initlab.results.metrics_csv import MetricsCsv
 from initlab.results.record import RunResult
 from initlab.results.run_folder import RunFolder
 from initlab.task import run_task
+from initlab.tracking.metrics import ADDED, BEST, EPOCH, FITTED
 from initlab.training.checkpoint import Checkpoint
 from initlab.training.classifier import Classifier
 from offline_wandb import composed, files, no_account
@@ -81,6 +82,11 @@ def test_every_row_of_metrics_csv_is_in_the_history_to_the_last_digit(
     assert all(map(equal, rows, logged(written)))
     assert [row["_step"] for row in written.history] == [row["epoch"] for row in rows]
     assert not equal(rows[0], rows[1] | {"epoch": 0})  # control
+    assert set(rows[0]) == set(EPOCH)
+
+
+def test_the_metrics_of_a_fit_are_those_that_dashboards_know(result: RunResult) -> None:
+    assert set(result.metrics) == {*BEST, *FITTED, "lr"}
 
 
 def test_the_summary_holds_best_and_last_values_and_what_became_of_the_run(
@@ -113,7 +119,7 @@ def test_the_run_is_named_by_its_id_its_sweep_and_its_cell(
 
 
 def test_the_config_is_nested_and_whole(config: dict[str, Any], written: WandbFile) -> None:
-    told = {key: value for key, value in written.config.items() if key not in ("_wandb", "numbers_version")}
+    told = {key: value for key, value in written.config.items() if key not in ("_wandb", *ADDED)}
     assert told == config
     assert written.config["init"]["name"] == "proposed"
 

@@ -13,7 +13,7 @@ CONFIG: dict[str, Any] = {
     "norm": {"name": "weight"},
     "data": {"name": "cifar10"},
     "experiment": "arpit2019/fig4",
-    "sweep": {"name": "default", "plan": "arpit2019/fig4-laptop"},
+    "sweep": {"name": "default", "plan": "arpit2019/fig4-laptop", "scale": "laptop"},
 }
 
 
@@ -26,13 +26,8 @@ def test_a_cell_is_named_by_what_its_sweep_varies() -> None:
     assert told.name == "proposed, lr=0.1, num_blocks=6, seed=3"
     assert told.group == "arpit2019/fig4-laptop: proposed, lr=0.1, num_blocks=6"
     assert told.job_type == "fit"
-    assert told.tags == (
-        "experiment=arpit2019/fig4",
-        "model=wrn",
-        "init=proposed",
-        "norm=weight",
-        "data=cifar10",
-    )
+    first = ("experiment=arpit2019/fig4", "model=wrn", "init=proposed", "norm=weight", "data=cifar10")
+    assert told.tags == (*first, "scale=laptop")
 
 
 def test_the_group_is_shared_by_the_seeds_and_by_no_other_cell() -> None:

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from initlab.cli.sweep import app as sweep_app
+from initlab.cli.wandb import app as wandb_app
 from initlab.errors import InitlabError
 from initlab.results.store import Store
 
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 
 app.add_typer(sweep_app, name="sweep")
+app.add_typer(wandb_app, name="wandb")
 
 OutputDir = Annotated[
     Path,

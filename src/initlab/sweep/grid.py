@@ -121,7 +121,7 @@ def select(planned: Plan, store: Store, options: Mapping[str, Any]) -> list[Cell
 
 def placed(planned: Plan, cell: Cell) -> Cell:
     """Return a cell whose configuration says where it stands, under keys that are not part of its run id."""
-    place = {**cell.config["sweep"], "plan": planned.name, "cell": dict(cell.axes)}
+    place = {**cell.config["sweep"], "plan": planned.name, "scale": planned.scale, "cell": dict(cell.axes)}
     return replace(cell, config={**cell.config, "sweep": place})
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 KEYS = ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")
 HOST = "https://api.wandb.ai"
-NO_LOGIN = "this machine is not logged in to W&B: `wandb login` (or WANDB_API_KEY) changes that"
+NO_LOGIN = "this machine is not logged in to W&B (`wandb login` or WANDB_API_KEY changes that)"
 
 
 def logged_in() -> bool:

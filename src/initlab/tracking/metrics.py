@@ -11,6 +11,9 @@ BEST = {
 """Of the metrics of an epoch those that have a best value: the summary then holds ``<name>.min`` or ``.max``,
 and ``<name>.last``."""
 
+ADDED = ("scale", "numbers_version")
+"""Keys of the config of a W&B run that the run's own has not."""
+
 EPOCH = ("epoch", "step", "lr", "seconds", *BEST)
 """The columns of ``metrics.csv``."""
 
@@ -20,3 +23,11 @@ FITTED = ("best/val_acc", "best/epoch", "test/loss", "test/acc")
 ALWAYS = ("status", "diverged")
 """In every run's summary: the status, in words, and 1 where it is ``diverged``, else 0, so that a mean over
 seeds is the share of runs that diverged."""
+
+MEASURED = {
+    "gradient": ("gradient/loss",),
+    "hessian": ("hessian/spectral_norm", "hessian/log10_spectral_norm"),
+    "jacobian": ("jacobian/sigma_max", "jacobian/sigma_min", "jacobian/num_zero"),
+    "summary": ("summary/parameters", "summary/flops"),
+}
+"""Of the diagnostics that tell of the whole network, the metrics that a dashboard draws."""

@@ -37,6 +37,8 @@ def names(config: Mapping[str, Any]) -> Names:
     sweep = place.get("plan") or config.get("experiment")
     shared = label({key: value for key, value in cell.items() if key != REPLICATE})
     tags = [f"{key}={look_up(config, key)}" for key in TAGGED if look_up(config, key) is not None]
+    if place.get("scale", "full") != "full":
+        tags.append(f"scale={place['scale']}")
     return Names(
         name=label(cell)[:LONGEST],
         group=": ".join(part for part in (sweep, shared) if part)[:LONGEST],

@@ -31,7 +31,7 @@ class WandbRun(Log):
 
     Args:
         folder: of the run.
-        config: resolved and nested; it becomes the config of the W&B run, with the numbers version.
+        config: resolved and nested; it becomes the config of the W&B run, with scale and numbers version.
         project: of W&B.
         entity: user or team; None for the account's own.
         mode: ``auto`` (online where there is an account) or ``offline``.
@@ -72,7 +72,11 @@ class WandbRun(Log):
             "group": group or named.group,
             "job_type": named.job_type,
             "tags": [*named.tags, *tags],
-            "config": {**config, "numbers_version": NUMBERS_VERSION},
+            "config": {
+                **config,
+                "scale": config["sweep"].get("scale", "full"),
+                "numbers_version": NUMBERS_VERSION,
+            },
             "mode": "offline" if mode == "offline" or not logged_in() else None,
         }
 
