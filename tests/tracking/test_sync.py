@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from fake_wandb import fake_wandb
 from initlab.tracking import sync
+from offline_wandb import no_account
 
 STAND_IN = """
 import json, pathlib, sys
@@ -83,3 +85,28 @@ def test_what_wandb_did_not_mark_was_not_sent_whatever_it_says(
     outcome = sync.send(files, 2)
     assert (outcome.sent, outcome.failed) == ((files[0],), (files[1],))
     assert outcome.reason == "ERROR no route to host"
+
+
+@pytest.mark.slow
+def test_wandb_itself_sends_the_history_of_each_run_to_a_server(tmp_path: Path) -> None:
+    with no_account(tmp_path) as patch, fake_wandb() as server:
+        import wandb
+
+        patch.setenv("WANDB_SILENT", "true")
+        for run_id in ("aaa", "bbb"):
+            folder = tmp_path / "runs" / run_id
+            folder.mkdir(parents=True)
+            run = wandb.init(dir=str(folder), id=run_id, project="initlab", mode="offline")
+            for epoch in range(3):
+                run.log({"epoch": epoch, "val/acc": 0.1 * epoch}, step=epoch, commit=True)
+            run.finish()
+        wandb.teardown()
+        patch.setenv("WANDB_BASE_URL", server.url)
+        patch.setenv("WANDB_API_KEY", "x" * 40)
+        files = sync.offline_files(tmp_path)
+        outcome = sync.send(files, 2)
+        assert len(outcome.sent) == 2, outcome.reason
+        for run_id in ("aaa", "bbb"):
+            rows = [server.history[run_id][line] for line in sorted(server.history[run_id])]
+            assert [(row["epoch"], row["val/acc"]) for row in rows] == [(e, 0.1 * e) for e in range(3)]
+        assert [path for path in files if not sync.is_sent(path)] == []
