@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from initlab.results.identity import run_id
 from initlab.results.record import RunResult
 from initlab.results.run_folder import RunFolder
 from initlab.results.store import Store
@@ -29,8 +30,6 @@ class Fake:
         in_process(self.run, cells, report, fail_fast)
 
     def run(self, config: Any) -> RunResult:
-        from initlab.results.identity import run_id
-
         seed = config["seed"]
         self.ran.append(seed)
         status = self.statuses.get(seed, "ok")
@@ -85,6 +84,19 @@ def start(tmp_path: Path) -> Iterator[Start]:
 def test_a_second_start_runs_nothing(start: Start) -> None:
     assert start({}) == ([0, 1, 2, 3], 0)
     assert start({}) == ([], 0)
+
+
+def test_a_cell_is_told_its_place_in_the_sweep_under_keys_that_are_not_in_its_run_id(
+    start: Start, tmp_path: Path
+) -> None:
+    start({})
+    ((name,), cells) = Store(tmp_path).sweeps(), Store(tmp_path).results()
+    for result in cells:
+        place = {key: result.config["sweep"][key] for key in ("plan", "scale", "cell")}
+        assert place == {"plan": name, "scale": "full", "cell": {"seed": result.seed}}
+    planned = {cell["run_id"] for cell in Store(tmp_path).read_sweep(name)["cells"]}
+    assert {run_id(result.config) for result in cells} == planned
+    assert len(planned) == 4
 
 
 def test_only_what_is_new_runs(start: Start) -> None:
