@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 # One thread per process: the suite runs in as many processes as there are cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install run test test-all test-slurm check lint types layers docs smoke clean
+.PHONY: install run test test-all test-slurm check lint types layers docs smoke bench clean
 
 install: $(INSTALLED)
 
@@ -47,6 +47,11 @@ docs: install
 
 smoke: install
 	$(BIN)/python train.py debug=smoke paths.output_dir=outputs/smoke sweep.retry=[ok]
+
+# Half an hour on 2 cores, on a machine that does nothing else; wants MNIST and CIFAR-10 in DATA_DIR.
+DATA_DIR ?= data
+bench: install
+	$(BIN)/python -m benchmarks --data-dir $(DATA_DIR)
 
 clean:
 	rm -rf outputs/runs outputs/sweeps outputs/report

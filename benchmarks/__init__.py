@@ -1,0 +1,1 @@
+"""Programs that measure time and memory: ``python -m benchmarks``, or one of its sections alone."""
