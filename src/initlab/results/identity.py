@@ -18,7 +18,15 @@ NOT_SCIENCE_IN = {
     "model": frozenset({"checkpoint_activations"}),
     "data": frozenset({"root", "download", "num_workers"}),
     "trainer": frozenset(
-        {"accelerator", "devices", "strategy", "num_nodes", "num_threads", "enable_progress_bar"}
+        {
+            "accelerator",
+            "devices",
+            "strategy",
+            "num_nodes",
+            "num_threads",
+            "cuda_graphs",
+            "enable_progress_bar",
+        }
     ),
 }
 ONLY_FITTING = frozenset({"optim", "clipping", "schedule", "lr", "epochs", "trainer"})

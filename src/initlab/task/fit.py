@@ -32,6 +32,7 @@ from initlab.training.checkpoint import Checkpoint
 from initlab.training.classifier import Classifier
 from initlab.training.divergence import Diverged, Divergence
 from initlab.training.epochs import Epochs
+from initlab.training.gradient_graph import GradientGraph
 from initlab.training.history import History
 from initlab.training.progress_bar import ProgressBar
 
@@ -64,6 +65,7 @@ def fit(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
         Refused: the init does not fit the norm or the network.
     """
     _check_one_device(config["trainer"])
+    _check_cuda_graphs(config["trainer"])
     # What can be refused without the data comes first, before any file of an older run is touched.
     source, init = build_source(config), build_init(config)
     schedule, clipping = build(config["schedule"]), build(config["clipping"])
@@ -80,7 +82,8 @@ def fit(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
         model.double()  # Lightning would do so after it has loaded a checkpoint, into 32 bits
     if config["trainer"]["compile"]:
         model.compile(dynamic=False)  # in place: parameters keep their names
-    module = Classifier(model, _make_optimizer(config["optim"]), schedule, clipping)
+    graph = GradientGraph if config["trainer"]["cuda_graphs"] else None
+    module = Classifier(model, _make_optimizer(config["optim"]), schedule, clipping, graph)
     outcome = Outcome(device=device_name(device))
     clock = time.perf_counter()
     with recording(log, outcome):
@@ -105,7 +108,7 @@ def _trainer(
     title = f"{config['model']['name']} {config['init']['name']} lr={config['lr']:g} seed={config['seed']}"
     arguments = {key: value for key, value in config["trainer"].items() if value is not None}
     set_threads(arguments.pop("num_threads", None))
-    del arguments["compile"]  # the network's affair
+    del arguments["compile"], arguments["cuda_graphs"]  # no arguments of Lightning's
     trainer: lightning.Trainer = build(
         arguments,
         max_epochs=config["epochs"],
@@ -134,6 +137,22 @@ def _check_one_device(trainer: Mapping[str, Any]) -> None:
     for key, value in (("devices", number), ("num_nodes", trainer["num_nodes"])):
         if value != 1:
             raise ConfigError(f"trainer.{key}={value}: a run is one process on one device; leave it at 1")
+
+
+def _check_cuda_graphs(trainer: Mapping[str, Any]) -> None:
+    """Refuse a graph of what it cannot hold.
+
+    Raises:
+        ConfigError: there is no GPU, the loss is scaled, or gradients are accumulated over batches.
+    """
+    if not trainer["cuda_graphs"]:
+        return
+    if trainer["accelerator"] == "cpu" or not torch.cuda.is_available():
+        raise ConfigError("trainer.cuda_graphs=true: needs a CUDA device; leave it at false")
+    if trainer["accumulate_grad_batches"] != 1:
+        raise ConfigError(
+            "trainer.cuda_graphs=true: a graph is one batch; leave accumulate_grad_batches at 1"
+        )
 
 
 def _make_optimizer(node: Mapping[str, Any]) -> Any:

@@ -12,8 +12,10 @@ from torch.nn import functional as F
 
 from initlab.schedule.base import Schedule
 from initlab.training.clipping import Clipping, NoClipping
+from initlab.training.gradient_graph import GradientGraph
 from initlab.training.layout import layout
 
+MakeGraph = Callable[..., GradientGraph]
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 
 
@@ -44,6 +46,7 @@ class Classifier(lightning.LightningModule):
         make_optimizer: makes the optimizer from the parameters; its ``lr`` is the base learning rate.
         schedule: gives the learning rate of each step.
         clipping: bounds the gradients before each step.
+        make_graph: records a training step, to be replayed instead of carried out; None for none.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Classifier(lightning.LightningModule):
         make_optimizer: MakeOptimizer,
         schedule: Schedule,
         clipping: Clipping | None = None,
+        make_graph: MakeGraph | None = None,
     ) -> None:
         super().__init__()
         self.model = model
@@ -59,6 +63,8 @@ class Classifier(lightning.LightningModule):
         self.schedule = schedule
         self.clipping = clipping or NoClipping()
         self.arrange = layout(model)
+        self.make_graph = make_graph
+        self.graph: GradientGraph | None = None
         self.sums = Sums()
         self.metrics: dict[str, float] = {}  # of the epoch, for the callbacks
         self.samples_seen = 0
@@ -92,12 +98,33 @@ class Classifier(lightning.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Return the mean cross-entropy (nats) of a batch."""
-        inputs, labels = batch
-        logits = self.model(self.arrange(inputs))
-        loss = F.cross_entropy(logits, labels)
+        inputs, labels = self.arrange(batch[0]), batch[1]
+        if self.make_graph is not None and self.graph is None:
+            self.graph = self.make_graph(self.model, self._evaluate, inputs, labels)
+        step = self.graph if self.graph is not None and self.graph.takes(inputs) else self._evaluate
+        loss, logits = step(inputs, labels)
         self.sums.add(loss, logits, labels)
         self.samples_seen += len(labels)
         return loss
+
+    def _evaluate(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        logits = self.model(inputs)
+        return F.cross_entropy(logits, labels), logits
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer) -> None:
+        """Drop the gradients of the last step, unless a graph looks after them."""
+        if self.graph is None:
+            optimizer.zero_grad()
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Take the gradients, unless a graph has."""
+        if self.graph is None:
+            loss.backward()
+        elif loss.requires_grad:  # a batch of another shape than the graph's
+            for parameter in self.graph.parameters:
+                if parameter.grad is not None:
+                    parameter.grad.zero_()
+            loss.backward()
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Bound the gradients of the step."""
@@ -120,9 +147,8 @@ class Classifier(lightning.LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Add one batch to the sums."""
-        inputs, labels = batch
-        logits = self.model(self.arrange(inputs))
-        self.evaluation.add(F.cross_entropy(logits, labels), logits, labels)
+        loss, logits = self._evaluate(self.arrange(batch[0]), batch[1])
+        self.evaluation.add(loss, logits, batch[1])
 
     test_step = validation_step
 

@@ -1,0 +1,87 @@
+"""Forward and backward pass of a batch as one CUDA graph, for small networks that wait for kernel launches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+Evaluate = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+Replay = Callable[[], None]
+WARMUPS = 3  # passes before the capture, in which libraries choose their kernels
+
+
+class GradientGraph:
+    """Loss, logits and gradients of batches of one shape, by replaying one recorded step.
+
+    What is returned lies in memory that the next call overwrites; the gradients are those of the network's
+    parameters, ``.grad``, and must be left where they are (zeroed, never None).
+
+    Args:
+        model: whose gradients are taken.
+        evaluate: gives the mean loss and the logits of (inputs, labels).
+        inputs: a batch of the shape to come.
+        labels: of the same batch.
+        capture: runs what it is given a few times, and returns what repeats it.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        evaluate: Evaluate,
+        inputs: Tensor,
+        labels: Tensor,
+        capture: Callable[[Replay], Replay] | None = None,
+    ) -> None:
+        self.evaluate = evaluate
+        self.inputs, self.labels = inputs.clone(), labels.clone()
+        self.parameters = list(model.parameters())
+        before = [buffer.clone() for buffer in model.buffers()]
+        for parameter in self.parameters:
+            parameter.grad = None  # a parameter that is not used keeps none, and no step moves it
+        self.replay = (capture or _capture)(self._record)
+        with torch.no_grad():  # running statistics have seen the trial passes
+            for buffer, kept in zip(model.buffers(), before, strict=True):
+                buffer.copy_(kept)
+
+    def takes(self, inputs: Tensor) -> bool:
+        """Whether a batch has the shape recorded; the last one of an epoch may be smaller."""
+        return inputs.shape == self.inputs.shape
+
+    def __call__(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Set the gradients of a batch, and return its mean loss and its logits ``(N, K)``."""
+        self.inputs.copy_(inputs)
+        self.labels.copy_(labels)
+        self.replay()
+        return self.loss, self.logits
+
+    def _record(self) -> None:
+        for parameter in self.parameters:
+            if parameter.grad is not None:
+                parameter.grad.zero_()
+        device = self.inputs.device.type
+        # A weight that autocast has cast before the capture must not be taken from its cache.
+        with torch.autocast(
+            device,
+            dtype=torch.get_autocast_dtype(device),
+            enabled=torch.is_autocast_enabled(device),
+            cache_enabled=False,
+        ):
+            loss, logits = self.evaluate(self.inputs, self.labels)
+        loss.backward()
+        self.loss, self.logits = loss.detach(), logits.detach()
+
+
+def _capture(record: Replay) -> Replay:
+    """Record what a function launches on the GPU."""
+    aside = torch.cuda.Stream()
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):
+        for _ in range(WARMUPS):
+            record()
+    torch.cuda.current_stream().wait_stream(aside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        record()
+    return graph.replay

@@ -1,0 +1,86 @@
+"""The recorded step: what surrounds the capture on the CPU, where repeating stands for replaying."""
+
+from functools import partial
+
+import pytest
+import torch
+
+from initlab.errors import ConfigError
+from initlab.results.identity import run_id
+from initlab.task import run_task
+from initlab.training.gradient_graph import WARMUPS, GradientGraph
+from tiny_run import TINY
+
+WITH_STATISTICS = ["debug=smoke", "model=wrn", "model.num_blocks=1", "norm=batch", "init=orthogonal"]
+
+
+def repeat(record):
+    for _ in range(WARMUPS):
+        record()
+    return record
+
+
+@pytest.mark.parametrize(
+    "network", [TINY, [*WITH_STATISTICS, "trainer.num_threads=1"]], ids=["mlp", "wrn-bn"]
+)
+@pytest.mark.parametrize("clipping", ["none", "norm"])
+def test_a_run_of_replayed_steps_is_the_run_of_plain_ones(compose, tmp_path, monkeypatch, network, clipping):
+    """1437 training digits in batches of 400: the last is smaller and is not replayed."""
+    shared = [*network, "batch_size=400", "lr=0.01", "epochs=2", f"clipping={clipping}"]
+    replays = []
+
+    class Counted(GradientGraph):
+        def __call__(self, inputs, labels):
+            replays.append(len(labels))
+            return super().__call__(inputs, labels)
+
+    losses, weights = [], []
+    for name, graph in (("plain", None), ("graph", partial(Counted, capture=repeat))):
+        monkeypatch.setattr("initlab.task.fit._check_cuda_graphs", lambda trainer: None)
+        monkeypatch.setattr("initlab.task.fit.GradientGraph", graph)
+        flag = f"trainer.cuda_graphs={'true' if graph else 'false'}"
+        config = compose(*shared, flag, f"paths.output_dir={tmp_path / name}")
+        losses.append(run_task(config).metrics["train/loss"])
+        folder = tmp_path / name / "runs" / run_id(config) / "checkpoints"
+        weights.append(torch.load(folder / "last.ckpt", weights_only=True)["state_dict"])
+    assert set(replays) == {400}
+    assert len(replays) > 2
+    assert losses[0] == losses[1]
+    for key, value in weights[0].items():
+        assert torch.equal(weights[1][key], value), key
+
+
+def test_a_parameter_that_is_not_used_gets_no_gradient():
+    model = torch.nn.ModuleList([torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)])
+    inputs, labels = torch.ones(3, 2), torch.zeros(3, dtype=torch.int64)
+
+    def evaluate(inputs, labels):
+        logits = model[0](inputs)
+        return torch.nn.functional.cross_entropy(logits, labels), logits
+
+    graph = GradientGraph(model, evaluate, inputs, labels, capture=repeat)
+    graph(inputs, labels)
+    assert [parameter.grad is None for parameter in model.parameters()] == [False, False, True, True]
+
+
+def test_without_a_gpu_it_is_refused_in_a_sentence(compose):
+    with pytest.raises(
+        ConfigError, match=r"^trainer.cuda_graphs=true: needs a CUDA device; leave it at false$"
+    ):
+        run_task(compose(*TINY, "trainer.cuda_graphs=true"))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_on_a_gpu_a_captured_run_is_the_plain_one_up_to_rounding(compose, tmp_path, precision):
+    shared = [*TINY, "batch_size=400", "lr=0.01", "epochs=3", "trainer.accelerator=gpu"]
+    losses = []
+    for flag in ("false", "true"):
+        config = compose(
+            *shared,
+            f"trainer.precision={precision}",
+            f"trainer.cuda_graphs={flag}",
+            f"paths.output_dir={tmp_path / flag}",
+        )
+        losses.append(run_task(config).metrics["train/loss"])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
