@@ -77,4 +77,4 @@ def test_one_failure_is_enough_and_all_must_hold() -> None:
     assert overall(of("holds", none)) == "undecided"
     assert overall(of(none)) == none == overall([])
     assert tally(of("holds")) == "holds"
-    assert tally(of("holds", none, "holds")) == "3 statements: 2 holds, 1 no verdict: n < 3"
+    assert tally(of("holds", none, "holds")) == "3 statements: 2 hold, 1 no verdict: n < 3"

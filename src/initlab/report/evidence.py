@@ -224,20 +224,14 @@ def _cells(manifest: Mapping[str, Any], results: dict[str, RunResult], notes: li
     doubled = []
     for planned in manifest["cells"]:
         run_id, axes = planned["run_id"], planned["overrides"]
-        cell = Cell(run_id, axes, results.get(run_id), usual)
+        cells[run_id] = Cell(run_id, axes, results.get(run_id), usual)
         place = repr(sorted((key, repr(number(value))) for key, value in axes.items()))
-        held = by_axes.get(place)
-        if held is not None and held != run_id and axes:
+        if axes and run_id in results and by_axes.setdefault(place, run_id) != run_id:
             doubled.append(run_id)
-            if _age(cell) <= _age(cells[held]):
-                continue
-            del cells[held]
-        by_axes[place] = run_id
-        cells[run_id] = cell
     if doubled:
         notes.append(
-            f"Two results for one cell: the sweep names {_named(doubled)} for cells that other runs hold "
-            "too; of each two the one that started later is shown."
+            f"Two results for one cell: {_named(doubled)} have the overrides of other runs, and another "
+            "config; all are shown, and the sweep must say in what they differ."
         )
     return tuple(cells.values())
 
@@ -291,7 +285,3 @@ def _note_damaged(damaged: Sequence[str], notes: list[str]) -> None:
 def _named(run_ids: Sequence[str]) -> str:
     more = f" and {len(run_ids) - MOST_NAMED} more" if len(run_ids) > MOST_NAMED else ""
     return f"{len(run_ids)} run{'s' * (len(run_ids) > 1)} ({', '.join(run_ids[:MOST_NAMED])}{more})"
-
-
-def _age(cell: Cell) -> tuple[bool, str]:
-    return (cell.result is not None, cell.result.started if cell.result else "")

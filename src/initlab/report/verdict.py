@@ -19,6 +19,7 @@ from initlab.report.statistic import (
 
 Outcome = Literal["holds", "does not hold", "undecided", "no verdict: n < 3"]
 FEWEST = 3  # runs on each side
+MANY: dict[Outcome, str] = {"holds": "hold", "does not hold": "do not hold"}
 NONE: Outcome = "no verdict: n < 3"
 
 
@@ -118,7 +119,7 @@ def tally(verdicts: Sequence[Verdict]) -> str:
     if len(verdicts) == 1:
         return verdicts[0].outcome
     outcomes = [verdict.outcome for verdict in verdicts]
-    parts = [f"{outcomes.count(outcome)} {outcome}" for outcome in dict.fromkeys(outcomes)]
+    parts = [f"{outcomes.count(o)} {MANY.get(o, o)}" for o in dict.fromkeys(outcomes)]
     return f"{len(verdicts)} statements: {', '.join(parts)}" if parts else "no statement to judge"
 
 

@@ -191,7 +191,8 @@ const light = c => { const [r, g, b] = parse(c).map(linear);
   return .2126 * r + .7152 * g + .0722 * b; };
 const ground = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
   if ((parse(c)[3] ?? 1) > 0) return c; } return 'rgb(255, 255, 255)'; };
-return [...document.querySelectorAll('p, li, td, th, dt, dd, a, h1, h2, label, .label, figcaption, button, caption')]
+const all = 'p, li, td, th, dt, dd, a, h1, h2, label, .label, figcaption, button, caption';
+return [...document.querySelectorAll(all)]
   .filter(e => e.textContent.trim() && e.offsetParent).map(e => { const a = light(getComputedStyle(e).color),
   b = light(ground(e)); return [(Math.max(a, b) + .05) / (Math.min(a, b) + .05), e.outerHTML.slice(0, 80)]; })
   .filter(([ratio]) => ratio < 4.5);

@@ -15,6 +15,7 @@ from typing import Any
 from initlab.report.form.base import GREY, INK, PAPER
 from initlab.report.table import Table
 
+OUTCOMES = {"holds": "holds", "does not hold": "fails"}
 HERE = Path(__file__).parent
 # Colours of a figure that follow the page into the dark.
 FOLLOWING = {INK: "ink", GREY: "muted", "#e6e6e6": "grid", PAPER: "paper", "#000000": "ink"}
@@ -73,7 +74,7 @@ def table_html(table: Table, identity: str) -> str:
     rows = []
     for row in table.rows:
         cells = [f'<th scope="row">{escape(row[0])}</th>']
-        cells += [f"<td{_kind(table, i)}>{escape(cell)}</td>" for i, cell in enumerate(row[1:], 1)]
+        cells += [f"<td{_kind(table, i, cell)}>{escape(cell)}</td>" for i, cell in enumerate(row[1:], 1)]
         rows.append(f"<tr>{''.join(cells)}</tr>")
     note = f'<p class="note">{escape(table.note)}</p>' if table.note else ""
     return (
@@ -83,8 +84,9 @@ def table_html(table: Table, identity: str) -> str:
     )
 
 
-def _kind(table: Table, index: int) -> str:
-    return "" if index < table.words else ' class="number"'
+def _kind(table: Table, index: int, cell: str = "") -> str:
+    kind = OUTCOMES.get(cell, "") if index < table.words else "number"
+    return f' class="{kind}"' if kind else ""
 
 
 def figure_html(svg: bytes, alt: str, caption: str, identity: str) -> str:
