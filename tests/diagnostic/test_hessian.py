@@ -100,6 +100,17 @@ def test_weight_norm_toy_of_one_neuron(rng):
     )
 
 
+def test_torchs_weight_norm_gives_a_wrong_hessian_and_leaves_no_trace(rng):
+    net, batch = tiny("weight")
+    largest = float(exact_eigenvalues(net, batch)[0].abs())
+    options = {"method": "power", "tolerance": 1e-8, "max_products": 5000}
+    exact = Hessian(**options)(net, batch, rng).spectral_norm
+    wrong = Hessian(**options, weight_norm="torch")(net, batch, rng).spectral_norm
+    assert exact == pytest.approx(largest, rel=1e-6)
+    assert abs(wrong / largest - 1) > 0.01
+    assert Hessian(**options)(net, batch, rng).spectral_norm == pytest.approx(largest, rel=1e-6)
+
+
 @pytest.mark.parametrize("method", ["lanczos", "power"])
 def test_the_spectral_norm_is_a_magnitude(method, rng):
     x = nn.Parameter(torch.tensor([0.3, -0.2], dtype=torch.float64))
@@ -206,6 +217,8 @@ def test_bad_input_is_refused_in_a_sentence(rng):
         ({"chunk_size": 0}, "chunk_size=0"),
         ({"num_samples": 0}, "num_samples=0"),
         ({"graph_memory_gib": float("nan")}, "graph_memory_gib=nan"),
+        ({"weight_norm": "fused"}, "weight_norm=fused"),
+        ({"weight_norm": "torch"}, "form no symmetric matrix; use power"),
     ],
 )
 def test_an_option_out_of_range_is_refused(options, message):

@@ -33,10 +33,12 @@ class Cifar10(ImageSource):
         augment: crop (padding 4) and horizontal flip of the training images.
         cutout: hide one square of each training image.
         cutout_length: its side in pixels.
+        symmetric: normalize to [-1, 1] instead (Defazio & Bottou, App. F): ``data=cifar10_symmetric``.
     """
 
     root: str | Path
     download: bool = True
+    symmetric: bool = False
     augment: bool = True
 
     dataset: ClassVar[Any] = datasets.CIFAR10
@@ -69,7 +71,9 @@ class Cifar10(ImageSource):
         return _examples(train), _examples(test)
 
     def normalization(self, train: Tensor) -> Preprocessing:
-        """The statistics of CIFAR-10, used for CIFAR-100 too."""
+        """The statistics of CIFAR-10, used for CIFAR-100 too; or the middle and half of the range."""
+        if self.symmetric:
+            return Preprocessing(255.0, (0.5,) * 3, (0.5,) * 3)
         return Preprocessing(255.0, (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
 
 

@@ -54,13 +54,23 @@ class GrScalingMeasurement:
     heat_map: tuple[tuple[float, ...], ...] | None = None
 
     def metrics(self) -> dict[str, float | int | None]:
-        """Return ``gr_scaling/<quantity>/<layer>`` for ``result.json``."""
+        """Return ``gr_scaling/<quantity>/<layer>`` and ``gr_scaling/spread`` for ``result.json``.
+
+        The spread is the largest weight GR scaling over the smallest, 1 in a balanced network. With a heat
+        map there is also ``gr_scaling/block/<row layer>/<column layer>``.
+        """
         found: dict[str, float | int | None] = {}
         for entry in self.layers:
             found[f"gr_scaling/weight/{entry.layer}"] = entry.weight
             found[f"gr_scaling/bias/{entry.layer}"] = entry.bias
             found[f"gr_scaling/weight_to_gradient/{entry.layer}"] = entry.weight_to_gradient
             found[f"gr_scaling/actual/{entry.layer}"] = entry.actual
+        scalings = [entry.weight for entry in self.layers if entry.weight]
+        found["gr_scaling/spread"] = max(scalings) / min(scalings) if scalings else None
+        names = [entry.layer for entry in self.layers]
+        for row, blocks in zip(names, self.heat_map or (), strict=False):
+            for column, value in zip(names, blocks, strict=True):
+                found[f"gr_scaling/block/{row}/{column}"] = value
         return found
 
     def rows(self) -> list[dict[str, Any]]:

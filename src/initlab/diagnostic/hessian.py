@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +19,7 @@ from initlab.diagnostic.hessian_product import Closure, HessianProduct
 from initlab.diagnostic.lanczos import Spectrum, lanczos, power_iteration
 from initlab.diagnostic.measuring import measuring
 from initlab.errors import ConfigError, Refused
+from initlab.norm.base import RowNorm
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -112,6 +114,8 @@ class Hessian(Diagnostic):
         chunk_size: samples per forward pass. Batch norm in training mode takes its statistics over a chunk.
         mode: ``train`` as in the paper (batch statistics), or ``eval`` (running statistics).
         graph_memory_gib: memory that the gradient graph, built once, may hold; chunks beyond are rebuilt.
+        weight_norm: ``exact``, or ``torch`` for the second derivatives of torch's own weight norm, which are
+            wrong and which the paper's code used. Their matrix is not symmetric: use ``method=power``.
     """
 
     method: Method = "lanczos"
@@ -123,6 +127,7 @@ class Hessian(Diagnostic):
     chunk_size: int = 128
     mode: Literal["train", "eval"] = "train"
     graph_memory_gib: float = 4.0
+    weight_norm: Literal["exact", "torch"] = "exact"
 
     def __post_init__(self) -> None:
         check_method(self.method, self.num_eigenvalues, self.tolerance, self.max_products, "hessian.")
@@ -131,6 +136,12 @@ class Hessian(Diagnostic):
         check_count("hessian.num_samples", self.num_samples, null="for all")
         if not callable(self.loss) and self.loss != "cross_entropy":
             raise ConfigError(f"hessian.loss={self.loss}: must be cross_entropy or a function")
+        check_choice("hessian.weight_norm", self.weight_norm, ("exact", "torch"))
+        if self.weight_norm == "torch" and self.method != "power":
+            raise ConfigError(
+                f"hessian.method={self.method}: the second derivatives of hessian.weight_norm=torch form no "
+                "symmetric matrix; use power"
+            )
         if not self.graph_memory_gib >= 0:
             raise ConfigError(f"hessian.graph_memory_gib={self.graph_memory_gib}: must not be negative")
 
@@ -152,7 +163,10 @@ class Hessian(Diagnostic):
                 zip(inputs.split(self.chunk_size), labels.split(self.chunk_size), strict=True)
             )
         ]
-        with measuring(model, training=self.mode == "train"):
+        with ExitStack() as stack:
+            stack.enter_context(measuring(model, training=self.mode == "train"))
+            if self.weight_norm == "torch":
+                stack.enter_context(torchs_weight_norm(model))
             product = HessianProduct(closures, trainable, self.graph_memory_gib * 2**30)
             spectrum = _spectrum(
                 product, generator, self.method, self.num_eigenvalues, self.tolerance, self.max_products
@@ -166,6 +180,22 @@ class Hessian(Diagnostic):
             outputs = model(inputs)
         loss = self.loss(outputs, labels) if callable(self.loss) else F.cross_entropy(outputs, labels)
         return share * scalar(loss)
+
+
+@contextmanager
+def torchs_weight_norm(model: nn.Module) -> Iterator[None]:
+    """Let weight-normalized layers compute their weights through torch's fused kernel.
+
+    Weights and first derivatives stay as they are; second derivatives are wrong (``docs/errata.md``).
+    """
+    found = [module for module in model.modules() if isinstance(module, RowNorm)]
+    for module in found:
+        module.forward = lambda g, v: torch._weight_norm(v, g, 0)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        for module in found:
+            del module.forward
 
 
 def hessian_spectrum(
