@@ -36,7 +36,7 @@ hydra:
     params:
       - {model: mlp, model.depth: '7,8', laptop: [model.depth=3]}
       - {model: wrn, laptop: null}
-      - {model: cnn, seed: 0-2}
+      - {model: cnn, model.padding_mode: circular, seed: 0-2, laptop: [~model.padding_mode]}
 """
 
 
@@ -91,6 +91,14 @@ def test_each_grid_may_have_a_form_of_its_own_or_be_left_out(composer: Composer)
          for c in plan(composer, ["experiment=grids", *scale]).cells]
         for scale in ([], ["scale=laptop"], ["scale=laptop", "model.depth=9"])
     ]  # fmt: skip
+    padding = [
+        [
+            cell.config["model"]["padding_mode"]
+            for cell in plan(composer, ["experiment=grids", scale]).cells[-3:]
+        ]
+        for scale in ("scale=full", "scale=laptop")
+    ]
+    assert padding == [["circular"] * 3, ["zeros"] * 3]
     small = [("cnn", 5, 2, seed) for seed in range(3)]
     full = [("mlp", 7, 200, 0), ("mlp", 8, 200, 0), ("wrn", None, 200, 0)]
     assert told[0] == [*full, *(("cnn", 5, 200, seed) for seed in range(3))]

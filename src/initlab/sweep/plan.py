@@ -16,8 +16,8 @@ from initlab.errors import ConfigError
 from initlab.results.identity import NOT_SCIENCE, run_id
 from initlab.sweep.argv import expand
 from initlab.sweep.compose import Composer, is_integer, overrides_of, parse
+from initlab.sweep.scale import AWAY, grid_form, key_of, laptop_form, scale_of
 from initlab.sweep.scale import KEY as LAPTOP
-from initlab.sweep.scale import grid_form, key_of, laptop_form, scale_of
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def grids(
     """
     form = laptop_form(composer, experiment, arguments) if scale == "laptop" else []
     fixed = [] if experiment is None else [experiment]
-    structural = [a for a in (*form, *arguments) if composer.is_structural(a) and not _is_sweep(parse(a))]
+    structural = [a for a in arguments if composer.is_structural(a) and not _is_sweep(parse(a))]
     params = composer.base([*fixed, *structural]).params or {}
     for grid in params if isinstance(params, list) else [params]:
         own: list[str] = []
@@ -102,7 +102,9 @@ def grids(
                 continue
             own = grid_form(str(experiment), grid, arguments)
         axes = [expand(f"{key}={_plain(value)}") for key, value in grid.items() if key != LAPTOP]
-        yield {key_of(a): a for a in (*axes, *form, *own, *arguments)}
+        away = {key_of(a) for a in (*form, *own) if a.startswith(AWAY)}
+        chosen = [a for a in (*axes, *form, *own) if key_of(a) not in away]
+        yield {key_of(a): a for a in (*chosen, *arguments)}
 
 
 def _varied(grids: Sequence[Mapping[str, str]]) -> set[str]:

@@ -3,7 +3,8 @@
 The reduced form is a list of overrides, ``laptop``, written as on the command line. It comes after the
 experiment's own values and axes and before the arguments of the command line, which win over it key by key.
 Where ``hydra.sweeper.params`` lists several grids, each may have a ``laptop`` of its own beside the shared
-one, or ``laptop: null``, which leaves the grid out.
+one, or ``laptop: null``, which leaves the grid out. ``~data.cutout`` takes an axis away, for an
+option without that key.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from initlab.sweep.compose import Composer, parse
 
 SCALES = ("full", "laptop")
 KEY = "laptop"
+AWAY = "~"
 
 
 def scale_of(arguments: Sequence[str]) -> str:
@@ -62,7 +64,9 @@ def listed(experiment: str, form: Any) -> list[str]:
     Raises:
         ConfigError: it is no list of overrides.
     """
-    if not isinstance(form, list) or not all(isinstance(item, str) and "=" in item for item in form):
+    if not isinstance(form, list) or not all(
+        isinstance(item, str) and ("=" in item or item.startswith(AWAY)) for item in form
+    ):
         raise ConfigError(f"{experiment}: laptop must be a list of overrides such as epochs=3")
     return [expand(item) for item in form]
 
@@ -87,4 +91,5 @@ def form_of_run(composer: Composer, arguments: Sequence[str]) -> list[str]:
     if scale_of(arguments) == SCALES[0]:
         return []
     experiment = next((a for a in reversed(arguments) if key_of(a) == "experiment"), None)
-    return [a for a in laptop_form(composer, experiment, arguments) if not parse(a).is_sweep_override()]
+    form = laptop_form(composer, experiment, arguments)
+    return [a for a in form if not a.startswith(AWAY) and not parse(a).is_sweep_override()]
