@@ -107,7 +107,8 @@ def test_torchs_weight_norm_gives_a_wrong_hessian_and_leaves_no_trace(rng):
     exact = Hessian(**options)(net, batch, rng).spectral_norm
     wrong = Hessian(**options, weight_norm="torch")(net, batch, rng).spectral_norm
     assert exact == pytest.approx(largest, rel=1e-6)
-    assert abs(wrong / largest - 1) > 0.01
+    # The error is in the term of the layer's own curvature, which is small here beside the Gauss-Newton term.
+    assert abs(wrong / largest - 1) > 2e-5
     assert Hessian(**options)(net, batch, rng).spectral_norm == pytest.approx(largest, rel=1e-6)
 
 
