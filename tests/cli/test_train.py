@@ -66,6 +66,21 @@ def test_answers_without_torch(train: Train, arguments: list[str]) -> None:
         (["-m", "lr=0-3"], "a range needs a key that holds whole numbers"),
         (["-m", "seed=0-3", "optim.momentum=fast"], "optim.momentum=fast: must be a number"),
         (["seed=[1"], "seed=[1: "),
+        (
+            ["-m", "seed=0-3", "hydra.launcher.num_workers=2"],
+            "hydra.launcher.num_workers is a setting of hydra/launcher=pool, and not of the launcher chosen",
+        ),
+        (
+            ["-m", "seed=0-3", "hydra/launcher=pool", "hydra.launcher.num_wokers=2"],
+            "no launcher has a setting hydra.launcher.num_wokers; did you mean hydra.launcher.num_workers?",
+        ),
+        (["-m", "seed=0-3", "hydra/launcher=basic,pool"], "hydra/launcher has one value in a sweep"),
+        (
+            ["-m", "seed=0-3", "hydra/launcher=pool", "hydra.launcher.num_workers=1,2"],
+            "hydra.launcher.num_workers has one value in a sweep",
+        ),
+        (["-m", "seed=0-3", "sweep.max_runs=1-2"], "sweep.max_runs has one value in a sweep"),
+        (["-m", "seed=0-3", "paths.output_dir=a,b"], "paths.output_dir has one value in a sweep"),
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "",
 )
@@ -87,6 +102,11 @@ def test_a_mistake_ends_with_one_sentence_before_torch_is_imported(
         (["data=cifar10"], "data=digits"),
         (["ckpt_path=last"], "there is no checkpoint"),
         (["paths.output_dir=/proc/nowhere"], "/proc/nowhere"),
+        (["-m", "seed=0-1", "paths.output_dir=/proc/nowhere"], "cannot write /proc/nowhere/sweeps"),
+        (
+            ["-m", "seed=0-1", "hydra/launcher=pool", "hydra.launcher.num_workers=few"],
+            "hydra.launcher.num_workers=few: must be a positive whole number",
+        ),
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "",
 )

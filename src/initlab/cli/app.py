@@ -136,3 +136,20 @@ def record(
     from initlab.cli.report import record as write
 
     write(Store(output_dir), name, record_dir)
+
+
+@app.command()
+def doctor(
+    output_dir: OutputDir = OUTPUTS,
+    data_dir: Annotated[
+        Path, typer.Option(envvar="INITLAB_DATA_DIR", help="Folder of the data sets (paths.data_dir).")
+    ] = Path("data"),
+) -> None:
+    """Look at what this machine has for runs, and say what to do about what is wrong; exit 1 on a problem."""
+    from initlab.cli import doctor
+    from initlab.cli.console import print_
+
+    found = doctor.findings(output_dir, data_dir)
+    print_(doctor.page(found))
+    if any(finding.level == "problem" for finding in found):
+        raise typer.Exit(1)

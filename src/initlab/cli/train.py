@@ -18,7 +18,7 @@ from initlab.results.record import RunResult
 from initlab.results.run_folder import RunFolder
 from initlab.sweep.argv import is_multirun, rewrite
 from initlab.sweep.compose import CONFIG_NAME, Composer, config_loader, named
-from initlab.sweep.plan import first_cell
+from initlab.sweep.plan import check_fixed, first_cell
 from initlab.sweep.scale import form_of_run, scale_of
 
 EXIT_CODES = {"ok": 0, "diverged": 0, "crashed": 1, "killed": 1, "refused": 2}
@@ -58,6 +58,8 @@ def check(arguments: list[str]) -> None:
     flags = [word for word in arguments if word.startswith("-") and word not in ("-m", "--multirun")]
     if flags:  # --help, --info, --cfg and the like are Hydra's own
         return
+    if is_multirun(arguments):
+        check_fixed(overrides)
     with config_loader() as loader:
         composer = Composer(loader)
         if is_multirun(arguments):

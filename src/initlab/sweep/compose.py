@@ -23,7 +23,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from initlab.configs_dir import configs_dir
 from initlab.errors import ConfigError
@@ -136,7 +136,23 @@ class Composer:
         except MissingConfigException as error:
             raise ConfigError(_missing_option(error)) from error
         except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigError(" ".join(str(error.__cause__ or error).split())) from error
+            cause = error.__cause__ or error
+            key = str(getattr(cause, "full_key", None))
+            if key.startswith("hydra.launcher.") and isinstance(cause, ConfigAttributeError | ConfigKeyError):
+                raise ConfigError(self._foreign_setting(key)) from error
+            raise ConfigError(" ".join(str(cause).split())) from error
+
+    def _foreign_setting(self, key: str) -> str:
+        """Say that the launcher has no such setting, and which one has."""
+        launchers = self._loader.get_group_options("hydra/launcher")
+        schemas = {name: self._load([f"hydra/launcher={name}"]) for name in launchers}
+        having = [f"hydra/launcher={name}" for name, schema in schemas.items() if _exists(schema, key)]
+        if having:
+            return f"{key} is a setting of {' and '.join(having)}, and not of the launcher chosen"
+        keys = [path for schema in schemas.values() for path, _ in _leaves(schema.hydra.launcher)]
+        close = difflib.get_close_matches(key.removeprefix("hydra.launcher."), keys, 1, 0.5)
+        hint = f"; did you mean hydra.launcher.{close[0]}?" if close else ""
+        return f"no launcher has a setting {key}{hint}"
 
     def _check_presets(self, config: DictConfig, choices: dict[str, Any]) -> None:
         """Hold an experiment or debug file to the keys and types that the groups define."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,6 +130,21 @@ def _product(
         config = composer.compose(cell)
         values = overrides_of(combination)
         yield Cell(cell, {key: values[key] for key in axes if key in varied}, config, run_id(config))
+
+
+def check_fixed(arguments: Iterable[str]) -> None:
+    """Refuse several values of what a sweep has one of: its launcher and sweeper, its options, its folder.
+
+    Raises:
+        ConfigError: naming the key.
+    """
+    for argument in arguments:
+        override = parse(argument)
+        key = str(override.key_or_group)
+        if _is_sweep(override) and (
+            re.split(r"[./]", key)[0] in ("hydra", "sweep") or key == "paths.output_dir"
+        ):
+            raise ConfigError(f"{key} has one value in a sweep: start one sweep for each")
 
 
 def _values(argument: str) -> list[str]:

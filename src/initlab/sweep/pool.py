@@ -71,8 +71,11 @@ class PoolOptions:
     warm: bool = True
 
     def __post_init__(self) -> None:
-        if self.timeout_min is not None and not self.timeout_min > 0:
-            raise ConfigError(f"hydra.launcher.timeout_min={self.timeout_min}: must be positive, or null")
+        timeout = self.timeout_min
+        if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
+            raise ConfigError(f"hydra.launcher.timeout_min={timeout}: must be positive, or null")
+        if not isinstance(self.warm, bool):
+            raise ConfigError(f"hydra.launcher.warm={self.warm}: must be true or false")
 
 
 def in_pool(

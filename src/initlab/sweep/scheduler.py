@@ -16,6 +16,7 @@ GONE = "GONE"
 MAX_ARRAY_SIZE = 1001  # SLURM's own default
 _HELD = ("requeued held", "JobHoldMaxRequeue")
 _IDS_AT_ONCE = 500
+TOOLS = ("sbatch", "srun", "squeue", "scontrol", "scancel")
 
 
 def check_installed() -> None:
@@ -24,7 +25,7 @@ def check_installed() -> None:
     Raises:
         ConfigError: they cannot.
     """
-    for tool in ("sbatch", "srun", "squeue", "scontrol", "scancel"):
+    for tool in TOOLS:
         if shutil.which(tool) is None:
             raise ConfigError(
                 f"hydra/launcher=slurm: there is no {tool} on this machine; submit from a login node, "

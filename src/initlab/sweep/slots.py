@@ -37,11 +37,13 @@ def slots(
     Raises:
         ConfigError: a number is not positive, or there are fewer GPUs than one run needs.
     """
-    for key, value in (("jobs_per_gpu", jobs_per_gpu), ("gpus_per_run", gpus_per_run)):
-        if value < 1:
+    for key, value in (
+        ("num_workers", 1 if num_workers is None else num_workers),
+        ("jobs_per_gpu", jobs_per_gpu),
+        ("gpus_per_run", gpus_per_run),
+    ):
+        if not isinstance(value, int) or value < 1:
             raise ConfigError(f"hydra.launcher.{key}={value}: must be a positive whole number")
-    if num_workers is not None and num_workers < 1:
-        raise ConfigError(f"hydra.launcher.num_workers={num_workers}: must be a positive whole number")
     gpus = [] if on_cpu else visible_gpus()
     groups = [gpus[i : i + gpus_per_run] for i in range(0, len(gpus) - gpus_per_run + 1, gpus_per_run)]
     if gpus and not groups:
