@@ -17,6 +17,7 @@ COMMANDS = [
     for line in block.splitlines()
     if line.strip()
 ]
+SHOWN = re.findall(r"^\$ (python .+)$", README, re.MULTILINE)
 PYTHON = [command for command in COMMANDS if command.startswith("python ")]
 MAKE = [command for command in COMMANDS if command.startswith("make ")]
 # What makes a training command of the README one of seconds: the parts stay, the amount shrinks.
@@ -46,6 +47,7 @@ def run(command: str, folder: Path, *more: str) -> subprocess.CompletedProcess[s
 def test_there_are_commands_to_check() -> None:
     assert len(PYTHON) >= 8
     assert len(PYTHON) + len(MAKE) == len(COMMANDS)
+    assert len(SHOWN) == 4
 
 
 @pytest.mark.parametrize("command", [c for c in PYTHON if " train.py" in c])
@@ -82,6 +84,13 @@ def test_each_reading_command_runs(command: str, ran: Path) -> None:
     done = run(command, ran)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
+
+
+@pytest.mark.parametrize("command", [c for c in SHOWN if " train.py" in c])
+def test_each_sweep_shown_can_be_planned(command: str, tmp_path: Path) -> None:
+    done = run(command, tmp_path, "sweep.dry_run=true")
+    assert done.returncode == 0, done.stderr
+    assert "nothing run" in done.stderr
 
 
 @pytest.mark.parametrize("command", MAKE)

@@ -1,5 +1,6 @@
 """``status`` counts every run once, and names what cannot be read."""
 
+import dataclasses
 from typing import Any
 
 from initlab.results.store import Store
@@ -22,3 +23,14 @@ def test_counts_one_sweep_alone(type_: Any, store: Store) -> None:
     stdout = type_("status", "quickstart").stdout
     assert row(stdout, "quickstart")[0] == "4"
     assert "all runs" not in stdout
+
+
+def test_runs_on_other_code_than_was_submitted_are_named(type_: Any, store: Store) -> None:
+    assert "other code" not in type_("status", "quickstart").stdout
+    result = store.find("aa11")
+    store.folder("aa11").write_result(
+        dataclasses.replace(result, other_code="submitted with a, started with b")
+    )
+    for words in (("status",), ("status", "quickstart")):
+        assert "1 runs started on other code than was submitted: aa11" in type_(*words).stdout
+    assert "submitted with a, started with b" in type_("show", "aa11").stdout

@@ -186,6 +186,15 @@ def test_at_the_end_stand_the_counts_and_the_last_error_of_what_failed(
     ]
 
 
+def test_a_refusal_of_many_cells_is_said_once_and_every_crash_by_itself(
+    start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start({0: "crashed", 1: "crashed"}, refused={2, 3})
+    told = capsys.readouterr().err.splitlines()
+    failed = [" ".join(line.split()[2:]) for line in told if line.startswith(outcome.FAILED)]
+    assert failed == ["seed=0: it broke", "seed=1: it broke", "seed=2 and 1 more: it does not fit"]
+
+
 def test_a_folder_that_cannot_be_written_ends_the_sweep_before_anything_runs(
     start: Start, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -64,6 +64,10 @@ class Store:
         """Return the ids of the runs with a folder and no result: still running, or killed at once."""
         return [run_id for run_id, result in self._read(self.run_ids()) if result is None]
 
+    def read(self, run_ids: Iterable[str]) -> dict[str, RunResult | Damaged | None]:
+        """Return what each run has left, in the order asked for: its result, what damaged it, or None."""
+        return dict(self._read(run_ids))
+
     def get(self, run_ids: Iterable[str]) -> dict[str, RunResult]:
         """Return the good results among these runs, in the order asked for."""
         return {run_id: result for run_id, result in self._read(run_ids) if isinstance(result, RunResult)}

@@ -49,21 +49,27 @@ def counts(planned: Plan, states: Mapping[str, str], now: Mapping[str, int], fol
 def failures(planned: Plan, results: Mapping[str, RunResult]) -> Iterator[str]:
     """List the cells that failed, crashes first, with the last line of each error.
 
+    A refusal is said once for all cells that it concerns.
+
     Args:
         planned: the sweep.
         results: of its cells, by run id.
     """
-    found = [
-        (cell, results[cell.run_id])
-        for status in FAILED
-        for cell in planned.cells
-        if cell.run_id in results and results[cell.run_id].status == status
-    ]
-    for cell, result in found[:SHOWN]:
-        yield f"{result.status}  {cell.run_id}  {axes(cell)}: {result.error or 'no reason known'}"
+    found: dict[tuple[str, str], list[Cell]] = {}
+    for status in FAILED:
+        for cell in planned.cells:
+            result = results.get(cell.run_id)
+            if result is not None and result.status == status:
+                found.setdefault(
+                    (status, str(result.error) if status == "refused" else cell.run_id), []
+                ).append(cell)
+    for (status, _), concerned in list(found.items())[:SHOWN]:
+        cell, more = concerned[0], len(concerned) - 1
+        told = f" and {more} more" if more else ""
+        error = results[cell.run_id].error or "no reason known"
+        yield f"{status}  {cell.run_id}  {axes(cell)}{told}: {error}"
     if len(found) > SHOWN:
-        more = len(found) - SHOWN
-        yield f"... and {more} more: `python -m initlab list -w status=...` and `show` name them"
+        yield f"... and {len(found) - SHOWN} more: `python -m initlab list -w status=crashed` names them"
 
 
 def axes(cell: Cell) -> str:
