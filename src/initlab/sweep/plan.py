@@ -120,6 +120,7 @@ def _product(
 ) -> Iterator[Cell]:
     """Expand one product of axes; ``varied`` are the keys that tell the cells of the whole sweep apart."""
     fixed = () if experiment is None else (experiment,)
+    check_fixed(axes.values())
     lists = [_values(argument) for argument in axes.values()]
     swept = [key for key, values in zip(axes, lists, strict=True) if len(values) > 1]
     for combination in itertools.product(*lists):
