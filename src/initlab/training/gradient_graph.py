@@ -1,4 +1,4 @@
-"""Forward and backward pass of a batch as one CUDA graph, for small networks that wait for kernel launches."""
+"""Forward and backward pass of a batch as one CUDA graph, for small networks that wait for their kernels."""
 
 from __future__ import annotations
 
