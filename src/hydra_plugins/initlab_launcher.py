@@ -26,6 +26,10 @@ class BasicLauncher(Launcher):
 
         in_process(self.run, cells, report, fail_fast)
 
+    def places(self, cells: Sequence[Any]) -> list[dict[str, str]] | None:
+        """Return the environment of each run that is carried out at a time; None where that is elsewhere."""
+        return [{}]
+
 
 class PoolLauncher(BasicLauncher):
     """Runs several cells at a time, in worker processes on this machine."""
@@ -39,6 +43,12 @@ class PoolLauncher(BasicLauncher):
         from initlab.sweep.pool import PoolOptions, in_pool
 
         in_pool(run_cell, cells, report, fail_fast, PoolOptions(**self.options))
+
+    def places(self, cells: Sequence[Any]) -> list[dict[str, str]] | None:
+        """Return the environment of each worker."""
+        from initlab.sweep.pool import PoolOptions, places
+
+        return places(cells, PoolOptions(**self.options))
 
 
 class SlurmLauncher(BasicLauncher):
@@ -56,6 +66,10 @@ class SlurmLauncher(BasicLauncher):
         from initlab.sweep.slurm import SlurmOptions, on_slurm
 
         on_slurm(run_cell, cells, report, fail_fast, SlurmOptions.of(self.options))
+
+    def places(self, cells: Sequence[Any]) -> list[dict[str, str]] | None:
+        """Tell that the runs are carried out elsewhere."""
+        return None
 
 
 # Hydra keeps a launcher of this name in its store; a YAML file would be held to that one's schema.

@@ -233,3 +233,37 @@ def test_the_manifest_names_every_cell_for_the_report(start: Start, tmp_path: Pa
     assert [cell["overrides"] for cell in manifest["cells"]] == [{"seed": seed} for seed in range(4)]
     states = store.states([cell["run_id"] for cell in manifest["cells"]])
     assert sorted(states.values()) == ["crashed", "ok", "ok", "ok"]
+
+
+def test_runs_of_one_architecture_go_to_the_launcher_together(start: Start, tmp_path: Path) -> None:
+    packs = []
+    launch = Fake.launch_cells
+
+    def note(self: Fake, cells: Sequence[Cell], *arguments: Any) -> None:
+        packs.extend(len(cell.members) for cell in cells)
+        launch(self, [member for cell in cells for member in cell.members], *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Fake, "launch_cells", note)
+        assert start({}, "sweep.population=3") == ([0, 1, 2, 3], 0)
+        assert packs == [3, 1]
+        assert start({}, "sweep.population=3", "lr=0.1,0.5")[0] == [0, 1, 2, 3]
+        assert packs == [3, 1, 3, 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["sweep.population=0"], "sweep.population=0: must be a positive whole number, auto or null"),
+        (
+            ["sweep.population=3", "task=probe"],
+            "sweep.population=3: task=probe trains nothing; leave it at null",
+        ),
+    ],
+)
+def test_a_population_that_cannot_be_is_told_before_anything_runs(
+    start: Start, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
+) -> None:
+    assert start({}, *arguments) == ([], 2)
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()

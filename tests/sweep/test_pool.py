@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from initlab.errors import InitlabError
+from initlab.results.lock import Held
 from initlab.results.record import RunResult
 from initlab.results.run_folder import RunFolder
+from initlab.sweep.pack import led
 from initlab.sweep.plan import Cell
 from initlab.sweep.pool import PoolOptions, in_pool
 
@@ -97,3 +99,41 @@ def test_cores_are_divided_among_the_workers(pool: Pool, monkeypatch: pytest.Mon
     cores = len(os.sched_getaffinity(0))
     for result in pool(["ok"] * 2, num_workers=2):
         assert result.metrics["threads"] == max(1, cores // 2)
+
+
+def fake_pack(config: Mapping[str, Any] | list[Mapping[str, Any]]) -> Any:
+    """Carry out one run, or a pack: results are recorded as they come, until one dies."""
+    if not isinstance(config, list):
+        return fake_run(config)
+    outcomes: list[RunResult | Held] = []
+    for one in config:
+        if one["act"] == "held":
+            outcomes.append(Held("elsewhere"))
+            continue
+        result = fake_run(one)
+        RunFolder(one["paths"]["output_dir"], result.run_id).write_result(result)
+        outcomes.append(result)
+    return outcomes
+
+
+def test_every_member_of_a_pack_ends_in_one_result(tmp_path: Path) -> None:
+    acts = [["ok", "crash", "held"], ["ok"], ["ok", "die", "ok", "held"], ["ok", "ok"]]
+    cells, number = [], 0
+    for pack in acts:
+        members = []
+        for act in pack:
+            run_id = f"{number:012d}"
+            number += 1
+            config = {"act": act, "id": run_id, "seed": 0, "paths": {"output_dir": str(tmp_path)}}
+            members.append(Cell((), {}, config, run_id))
+        cells.append(led(members))
+    outcomes: list[RunResult | Held] = []
+    in_pool(fake_pack, cells, outcomes.append, False, PoolOptions(2))
+    results = {outcome.run_id: outcome for outcome in outcomes if isinstance(outcome, RunResult)}
+    assert len(outcomes) == 10
+    assert len(results) == 9
+    told = ["ok", "crashed", None, "ok", "ok", "killed", "killed", "killed", "ok", "ok"]
+    assert [results[f"{i:012d}"].status if status else None for i, status in enumerate(told)] == told
+    assert RunFolder(tmp_path, f"{5:012d}").read_result() == results[f"{5:012d}"]
+    log = (RunFolder(tmp_path, f"{1:012d}").path / "log.txt").read_text()
+    assert log == f"trained together with run {0:012d}, whose folder has the log\n"

@@ -14,6 +14,7 @@ from initlab.configs_dir import configs_dir
 from initlab.errors import InitlabError
 from initlab.progress import console, tell
 from initlab.results.identity import run_id
+from initlab.results.lock import Held
 from initlab.results.record import RunResult
 from initlab.results.run_folder import RunFolder
 from initlab.sweep.argv import is_multirun, rewrite
@@ -76,8 +77,12 @@ def run(config: DictConfig | Mapping[str, Any]) -> Any:
     sys.exit(single(named(config, dict(HydraConfig.get().runtime.choices))))
 
 
-def run_cell(config: Mapping[str, Any]) -> RunResult:
-    """Run one cell of a sweep; importable by name, so that a worker process can be given it."""
+def run_cell(config: Mapping[str, Any] | list[Mapping[str, Any]]) -> RunResult | list[RunResult | Held]:
+    """Run one cell of a sweep, or those of a pack; importable by name, for worker processes."""
+    if isinstance(config, list):
+        from initlab.task.population import run_population
+
+        return run_population(config)
     from initlab.task import run_task
 
     return run_task(config)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from hydra.core.config_loader import ConfigLoader
@@ -21,7 +22,9 @@ from initlab.sweep.compose import Composer
 from initlab.sweep.fitting import refusals
 from initlab.sweep.launch import Report
 from initlab.sweep.lost import record_lost, stamp
+from initlab.sweep.pack import packed
 from initlab.sweep.plan import Cell, Plan, plan
+from initlab.sweep.trial import packed_by_trial
 
 AGAIN = frozenset({MISSING, "killed"})
 RETRIABLE = ("crashed", "diverged", "refused", "ok")
@@ -32,6 +35,9 @@ class Launcher(Protocol):
 
     def launch_cells(self, cells: Sequence[Cell], report: Report, fail_fast: bool) -> None:
         """Run the cells and report what became of each as it comes."""
+
+    def places(self, cells: Sequence[Cell]) -> Sequence[Mapping[str, str]] | None:
+        """Return the environment of each run that is carried out at a time; None where that is elsewhere."""
 
 
 def sweep(
@@ -78,9 +84,10 @@ def sweep(
             counts["running elsewhere" if isinstance(result, Held) else result.status] += 1
             display.update(bar, advance=1, note=", ".join(f"{n} {s}" for s, n in counts.items()))
 
+        memory = store.sweep_path(planned.name).with_name("population.json")
         interrupted = False
         try:
-            cells = [placed(planned, cell) for cell in todo]
+            cells = _packs([placed(planned, cell) for cell in todo], launcher, options["population"], memory)
             launcher.launch_cells(cells, report, bool(options["fail_fast"]))
         except KeyboardInterrupt:
             interrupted = True
@@ -101,6 +108,24 @@ def sweep(
         sys.exit(130)
     if "crashed" in states.values():
         sys.exit(1)
+
+
+def _packs(cells: list[Cell], launcher: Launcher, population: Any, memory: Path) -> list[Cell]:
+    """Put together what ``sweep.population`` says; ``memory`` keeps what a trial has found.
+
+    Raises:
+        ConfigError: it says what cannot be.
+    """
+    if population is None:
+        return cells
+    if population != "auto":
+        return packed(cells, population)
+    places = launcher.places(cells)
+    if places is None:
+        raise ConfigError(
+            "sweep.population=auto tries on this machine, and the runs go to others; give a number"
+        )
+    return packed_by_trial(cells, places, memory, tell)
 
 
 def select(planned: Plan, store: Store, options: Mapping[str, Any]) -> list[Cell]:

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Mapping
 from importlib import import_module
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from initlab.results.lock import GRACE_S, Held
 from initlab.results.record import RunResult
 from initlab.sweep import scheduler
 from initlab.sweep.lost import record_lost
+from initlab.sweep.pack import led
 from initlab.sweep.plan import Cell
 from initlab.sweep.pool import Interrupted, PoolOptions, in_pool, stop_signals
 from initlab.sweep.submission import Job, JobCell
@@ -74,7 +76,7 @@ def _carry_out(job: Job) -> bool:
     patience = time.monotonic() + HELD_S
     while waiting:
         outcomes: list[RunResult | Held] = []
-        cells = [Cell((), {}, cell.config, cell.run_id) for cell in waiting]
+        cells = [_pack(list(pack)) for _, pack in groupby(waiting, _together)]
         try:
             in_pool(run, cells, outcomes.append, job.order["fail_fast"], options)
         except InitlabError as error:  # this cell cannot be run; the others can
@@ -93,6 +95,14 @@ def _carry_out(job: Job) -> bool:
             time.sleep(POLL_S)
         waiting = [*unstarted, *(cell for cell in held if _is_open(cell))]
     return good
+
+
+def _together(cell: JobCell) -> object:
+    return cell.run_id if cell.pack is None else cell.pack
+
+
+def _pack(cells: list[JobCell]) -> Cell:
+    return led([Cell((), {}, cell.config, cell.run_id) for cell in cells])
 
 
 def _is_open(cell: JobCell) -> bool:

@@ -10,19 +10,36 @@ from initlab.results.record import RunResult
 from initlab.stopping import requested
 from initlab.sweep.plan import Cell
 
+Config = Mapping[str, Any]
+
 
 class Run(Protocol):
-    """A function that carries out one configuration."""
+    """A function that carries out one configuration, or the several of a pack."""
 
     __module__: str
     __qualname__: str
 
-    def __call__(self, config: Mapping[str, Any]) -> RunResult:
-        """Run it and return its record."""
+    def __call__(self, config: Any) -> Any:
+        """Run one and return its record, or a list of them and return what became of each."""
 
 
 Report = Callable[[RunResult | Held], None]
 """Told what became of a cell: its result, or that another process carries it out."""
+
+
+def crashed(result: RunResult | Held) -> bool:
+    """Whether a run ended in a crash."""
+    return isinstance(result, RunResult) and result.status == "crashed"
+
+
+def carry_out(run: Run, configs: Sequence[Config]) -> list[RunResult | Held]:
+    """Carry out one run, or those of a pack, and return what became of each."""
+    if len(configs) > 1:
+        return list(run(list(configs)))
+    try:
+        return [run(configs[0])]
+    except Held as held:
+        return [held]
 
 
 def in_process(run: Run, cells: Sequence[Cell], report: Report, fail_fast: bool) -> None:
@@ -32,13 +49,10 @@ def in_process(run: Run, cells: Sequence[Cell], report: Report, fail_fast: bool)
         KeyboardInterrupt: after a run was stopped from outside.
     """
     for cell in cells:
-        result: RunResult | Held
-        try:
-            result = run(cell.config)
-        except Held as held:
-            result = held
-        report(result)
+        results = carry_out(run, [member.config for member in cell.members])
+        for result in results:
+            report(result)
         if (signal := requested()) is not None:
             raise KeyboardInterrupt(f"stopped by {signal}")
-        if fail_fast and isinstance(result, RunResult) and result.status == "crashed":
+        if fail_fast and any(crashed(result) for result in results):
             return

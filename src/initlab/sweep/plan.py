@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hydra.core.override_parser.types import Override, Transformer
@@ -22,12 +22,18 @@ from initlab.sweep.scale import KEY as LAPTOP
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a sweep."""
+    """One run of a sweep, or the first of a pack (:mod:`initlab.sweep.pack`)."""
 
     arguments: tuple[str, ...]  # every override, as a single run would take them
     axes: Mapping[str, Any]  # the overrides that the sweep varies
     config: Mapping[str, Any]
     run_id: str
+    others: tuple[Cell, ...] = ()  # those that are trained together with it
+
+    @property
+    def members(self) -> tuple[Cell, ...]:
+        """All cells of the pack, this one first."""
+        return (replace(self, others=()), *self.others)
 
 
 @dataclass(frozen=True)

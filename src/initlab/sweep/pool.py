@@ -30,7 +30,7 @@ from initlab.results.environment import SUBMITTED_CODE, own_code
 from initlab.results.lock import Held
 from initlab.results.record import RunResult
 from initlab.results.run_folder import RunFolder
-from initlab.sweep.launch import Report, Run
+from initlab.sweep.launch import Report, Run, crashed
 from initlab.sweep.lost import record_lost, stamp
 from initlab.sweep.plan import Cell
 from initlab.sweep.slots import environment, slots
@@ -78,6 +78,16 @@ class PoolOptions:
             raise ConfigError(f"hydra.launcher.warm={self.warm}: must be true or false")
 
 
+def places(cells: Sequence[Cell], options: PoolOptions) -> list[dict[str, str]]:
+    """Return the environment of each worker that the cells get.
+
+    Raises:
+        ConfigError: a number is not positive, or there are fewer GPUs than one run needs.
+    """
+    on_cpu = all(cell.config.get("trainer", {}).get("accelerator") == "cpu" for cell in cells)
+    return slots(len(cells), options.num_workers, options.jobs_per_gpu, options.gpus_per_run, on_cpu)
+
+
 def in_pool(
     run: Run, cells: Sequence[Cell], report: Report, fail_fast: bool, options: PoolOptions = PoolOptions()
 ) -> None:
@@ -98,12 +108,11 @@ def in_pool(
         InitlabError: a worker says that the configuration, the data or the output folder is at fault; the
             runs that were under way are stopped.
     """
-    on_cpu = all(cell.config.get("trainer", {}).get("accelerator") == "cpu" for cell in cells)
-    places = slots(len(cells), options.num_workers, options.jobs_per_gpu, options.gpus_per_run, on_cpu)
+    slots_ = places(cells, options)
     waiting = deque(cells)
     fault: InitlabError | None = None
     with progress() as display, stop_signals() as heard:
-        workers: list[_Worker | None] = [None] * len(places)
+        workers: list[_Worker | None] = [None] * len(slots_)
         try:
             while True:
                 if heard or fault:
@@ -112,7 +121,7 @@ def in_pool(
                     for worker in workers:
                         if worker is not None and worker.cell is not None:
                             worker.stop(reason, at_once=heard.count(signal.SIGINT) > 1)
-                for index, place in enumerate(places):
+                for index, place in enumerate(slots_):
                     worker = workers[index]
                     if not waiting or (worker is not None and worker.cell is not None):
                         continue
@@ -127,14 +136,15 @@ def in_pool(
                     if worker is None or worker.cell is None:
                         continue
                     try:
-                        outcome = worker.receive()
+                        outcomes = worker.receive()
                     except InitlabError as error:
                         fault = fault or error
                         continue
-                    if outcome is None:
+                    if outcomes is None:
                         continue
-                    report(outcome)
-                    if fail_fast and isinstance(outcome, RunResult) and outcome.status == "crashed":
+                    for outcome in outcomes:
+                        report(outcome)
+                    if fail_fast and any(crashed(outcome) for outcome in outcomes):
                         waiting.clear()
                     if not options.warm or not worker.alive():
                         worker.close()
@@ -173,14 +183,14 @@ class _Worker:
 
     def start(self, cell: Cell, timeout_min: float | None) -> None:
         self.cell, self.clock = cell, time.monotonic()
-        self.folder = RunFolder(cell.config["paths"]["output_dir"], cell.run_id)
-        self.before = stamp(self.folder)
+        self.folders = [RunFolder(one.config["paths"]["output_dir"], one.run_id) for one in cell.members]
+        self.before = [stamp(folder) for folder in self.folders]
         self.timeout_min = timeout_min
         self.deadline = None if timeout_min is None else self.clock + 60 * timeout_min
         self.reason: str | None = None
         self.kill_at = float("inf")
         with suppress(OSError):  # it is dead, as `receive` will find
-            self.pipe.send((cell.run_id, dict(cell.config)))
+            self.pipe.send([(one.run_id, dict(one.config)) for one in cell.members])
 
     def stop(self, reason: str, at_once: bool = False) -> None:
         """Ask the run to stop, and kill it if it does not, or at once."""
@@ -191,8 +201,8 @@ class _Worker:
         if at_once:
             self.kill_at = time.monotonic()
 
-    def receive(self) -> RunResult | Held | None:
-        """Take what the worker sent; return what became of its run once it is known.
+    def receive(self) -> list[RunResult | Held] | None:
+        """Take what the worker sent; return what became of its run, or of each of its pack, once known.
 
         Raises:
             InitlabError: the run, or the worker itself, could not be started.
@@ -242,20 +252,23 @@ class _Worker:
         else:
             self.display.remove_task(self.bars.pop(bar))
 
-    def _ended(self, kind: str, content: str) -> RunResult | Held:
+    def _ended(self, kind: str, content: Any) -> list[RunResult | Held]:
         self.cell = None
         if kind == "error":
             raise InitlabError(content)
+        return [self._outcome(folder, *told) for folder, told in zip(self.folders, content, strict=True)]
+
+    def _outcome(self, folder: RunFolder, kind: str, content: str) -> RunResult | Held:
         if kind == "held":
             return Held(content)
         result = RunResult.from_json(content)
         if result.status == "killed" and self.reason is not None:
             result = replace(result, error=self.reason)
-            self.folder.write_result(result)
+            folder.write_result(result)
         return result
 
-    def _killed(self) -> RunResult | Held:
-        """Record the run of a worker that died under it."""
+    def _killed(self) -> list[RunResult | Held]:
+        """Record the run, or each of the pack, of a worker that died under it."""
         cell, self.cell = self.cell, None
         assert cell is not None
         code = self.process.wait()
@@ -264,7 +277,9 @@ class _Worker:
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         self._kill()
         error = self.reason or f"the worker process ended with {how}"
-        return record_lost(self.folder, cell.config, self.before, error, wall_s=time.monotonic() - self.clock)
+        share = (time.monotonic() - self.clock) / len(cell.members)
+        lost = zip(self.folders, cell.members, self.before, strict=True)
+        return [record_lost(folder, one.config, old, error, wall_s=share) for folder, one, old in lost]
 
 
 def name_of(run: Run) -> str:

@@ -22,6 +22,7 @@ from initlab.sweep import scheduler
 from initlab.sweep.job import run_job
 from initlab.sweep.launch import Report, Run
 from initlab.sweep.lost import record_lost
+from initlab.sweep.pack import led
 from initlab.sweep.plan import Cell
 from initlab.sweep.pool import name_of
 from initlab.sweep.submission import Job, JobCell, Submission, jobs_of
@@ -128,16 +129,18 @@ def on_slurm(run: Run, cells: Sequence[Cell], report: Report, fail_fast: bool, o
     if not cells:
         return
     output_dir = cells[0].config["paths"]["output_dir"]
-    jobs = active(jobs_of(output_dir, [cell.run_id for cell in cells]))
+    wanted = {member.run_id for cell in cells for member in cell.members}
+    jobs = active(jobs_of(output_dir, wanted))
     taken = {cell.run_id for job in jobs for cell in job.cells}
-    new = [cell for cell in cells if cell.run_id not in taken]
+    left = [[member for member in cell.members if member.run_id not in taken] for cell in cells]
+    new = [led(members) for members in left if members]
     if new:
         jobs += submit(name_of(run), new, fail_fast, options)
     if not options.wait:
         tell(f"{len(jobs)} jobs submitted; `python -m initlab sweep collect` waits for their results")
         return
     try:
-        follow(jobs, report, fail_fast, options.grace_s, {cell.run_id for cell in cells})
+        follow(jobs, report, fail_fast, options.grace_s, wanted)
     except KeyboardInterrupt:
         tell("the jobs run on; `python -m initlab sweep cancel` ends them")
         raise

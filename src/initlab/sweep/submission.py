@@ -33,11 +33,13 @@ class JobCell:
         run_id: of the run.
         config: resolved.
         before: :func:`initlab.sweep.lost.stamp` of the run's folder at submission.
+        pack: number, within the job, of the pack of runs that it is trained together with; None for none.
     """
 
     run_id: str
     config: Mapping[str, Any]
     before: str | None
+    pack: int | None = None
 
     @property
     def folder(self) -> RunFolder:
@@ -104,11 +106,13 @@ class Submission:
         for number, start in enumerate(range(0, len(cells), cells_per_job)):
             chosen = [
                 {
-                    "run_id": cell.run_id,
-                    "config": dict(cell.config),
-                    "before": stamp(RunFolder(cell.config["paths"]["output_dir"], cell.run_id)),
+                    "run_id": member.run_id,
+                    "config": dict(member.config),
+                    "before": stamp(RunFolder(member.config["paths"]["output_dir"], member.run_id)),
+                    "pack": pack if cell.others else None,
                 }
-                for cell in cells[start : start + cells_per_job]
+                for pack, cell in enumerate(cells[start : start + cells_per_job])
+                for member in cell.members
             ]
             order = {"run": run, "fail_fast": fail_fast, "options": dict(options), "cells": chosen}
             write_text(submission.file(number), json.dumps(order) + "\n")

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from multiprocessing.connection import Connection
@@ -23,9 +23,10 @@ from initlab.errors import InitlabError
 from initlab.progress import TaskID, use
 from initlab.results.lock import Held
 from initlab.results.run_folder import RunFolder
+from initlab.sweep.launch import carry_out
 
 LOG = "log.txt"
-Order = tuple[str, Mapping[str, Any]]  # a run id and its configuration
+Order = Sequence[tuple[str, Mapping[str, Any]]]  # run ids and configurations: one, or those of a pack
 
 
 def main(fd: int, function: str) -> None:
@@ -39,19 +40,29 @@ def main(fd: int, function: str) -> None:
     pipe.send(("ready", None))
     with use(_Wire(pipe)):
         while (order := inbox.get()) is not None:
-            pipe.send(_answer(run, *order))
+            pipe.send(_answer(run, order))
 
 
-def _answer(run: Any, run_id: str, config: Mapping[str, Any]) -> tuple[str, str]:
+def _answer(run: Any, order: Order) -> tuple[str, Any]:
+    """Return ``ended`` and what became of each run, or ``error`` and why none could be carried out.
+
+    What a pack prints is in the folder of its first run, and the others' logs say so.
+    """
     try:
-        folder = RunFolder(config["paths"]["output_dir"], run_id)
-        folder.create()
-        with log_to(folder.path / LOG):
-            return "result", run(config).to_json()
-    except Held as held:
-        return "held", str(held)
+        first, *others = (RunFolder(config["paths"]["output_dir"], run_id) for run_id, config in order)
+        first.create()
+        for folder in others:
+            folder.create()
+            with open(folder.path / LOG, "a", encoding="utf-8") as log:
+                log.write(f"trained together with run {first.run_id}, whose folder has the log\n")
+        with log_to(first.path / LOG):
+            outcomes = carry_out(run, [config for _, config in order])
     except InitlabError as error:
         return "error", str(error)
+    return "ended", [
+        ("held", str(outcome)) if isinstance(outcome, Held) else ("result", outcome.to_json())
+        for outcome in outcomes
+    ]
 
 
 def _listen(pipe: Connection, inbox: queue.SimpleQueue[Order | None]) -> None:
