@@ -176,7 +176,7 @@ def _carry_out(runs: Sequence[_Run], clock: Clock) -> None:
     source = build_source(config)
     loaders = source.loaders(config["batch_size"], seed=config["seed"], device=device)
     resident(loaders)
-    options = _options(config)
+    options = _options(config, device)
     built = [run for run in runs if _built(run, source, loaders, clock)]
     place = attrgetter("member.position")
     for _, group in groupby(sorted(built, key=place), place):
@@ -226,13 +226,13 @@ def _train(runs: list[_Run], loaders: Loaders, options: Options, clock: Clock, d
         by_member[member].end("ok", outcome(member))
 
 
-def _options(config: Mapping[str, Any]) -> Options:
+def _options(config: Mapping[str, Any], device: torch.device) -> Options:
     trainer, clipping = config["trainer"], build(config["clipping"])
     return Options(
         epochs=config["epochs"],
         precision=str(trainer["precision"]),
         clip=by_norm(clipping.max_norm) if isinstance(clipping, NormClipping) else unclipped,
-        look_every=config["callback"]["divergence"]["every_n_steps"],
+        look_every=config["callback"]["divergence"]["every_n_steps"] or (1 if device.type == "cpu" else 50),
         save_every=config["callback"]["checkpoint"]["every_n_epochs"],
         limit_train=trainer["limit_train_batches"],
         limit_val=trainer["limit_val_batches"],
