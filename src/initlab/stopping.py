@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -17,6 +17,8 @@ class Stopped(BaseException):
 
 _requested: str | None = None
 _deferred = False
+_together = False
+_agreed: str | None = None
 
 
 @contextmanager
@@ -47,19 +49,34 @@ def listen() -> None:
 
 
 @contextmanager
-def deferred() -> Iterator[None]:
-    """Within this block remember a request instead of raising it; the block asks :func:`requested`."""
-    global _deferred
-    before, _deferred = _deferred, True
+def deferred(together: bool = False) -> Iterator[None]:
+    """Within this block remember a request instead of raising it; the block asks :func:`requested`.
+
+    Args:
+        together: the processes of the block stop together, at what they agree on (:func:`agree`).
+    """
+    global _deferred, _together, _agreed
+    before = _deferred, _together, _agreed
+    _deferred, _together, _agreed = True, together, None
     try:
         yield
     finally:
-        _deferred = before
+        _deferred, _together, _agreed = before
+
+
+def agree(everyones: Callable[[str | None], str | None]) -> None:
+    """Let :func:`requested` return, until the next call, what all processes make of their own requests.
+
+    Args:
+        everyones: called with this process's own, returns the same in all of them.
+    """
+    global _agreed
+    _agreed = everyones(_requested)
 
 
 def requested() -> str | None:
     """Return the name of the signal that asked to stop, if one did."""
-    return _requested
+    return _agreed if _together else _requested
 
 
 def _heard(number: int, frame: FrameType | None) -> None:

@@ -51,9 +51,10 @@ class FaultySweep:
         lines = self.log.read_text().splitlines() if self.log.exists() else []
         return Counter(int(line.split()[0]) for line in lines)
 
-    def pid(self, seed):
+    def pid(self, seed, rank=0):
         """Return the process in which a seed was last started."""
-        lines = [line.split() for line in self.log.read_text().splitlines()]
+        log = self.log if rank == 0 else self.log.with_name(f"{self.log.name}.{rank}")
+        lines = [line.split() for line in log.read_text().splitlines()]
         return [int(line[1]) for line in lines if int(line[0]) == seed][-1]
 
     def states(self):

@@ -1,6 +1,8 @@
 """A task without torch that does what the environment says, seed by seed, and keeps count of its starts.
 
-``FAULTS`` is JSON, ``{seed: act}``; ``FAULT_STARTS`` is a file that gets a line for each start.
+``FAULTS`` is JSON, ``{seed: act}``; ``FAULT_STARTS`` is a file that gets a line for each start. Of a run in
+several processes ``act@1`` is what rank 1 does while the others wait for it; they leave their starts in
+``FAULT_STARTS.<rank>``.
 """
 
 import contextlib
@@ -17,10 +19,14 @@ from initlab.task.run import Outcome
 
 def run(config, folder):
     seed = config["seed"]
-    with open(os.environ["FAULT_STARTS"], "a") as file:
+    rank = os.environ.get("RANK", "0")
+    with open(os.environ["FAULT_STARTS"] + ("" if rank == "0" else f".{rank}"), "a") as file:
         file.write(f"{seed} {os.getpid()} {os.environ.get('CUDA_VISIBLE_DEVICES', '')}\n")
     print(f"seed {seed} speaks")
     act = json.loads(os.environ.get("FAULTS", "{}")).get(str(seed), "ok")
+    act, _, whose = act.partition("@")
+    if whose and whose != rank:
+        act = "sleep"
     if act == "raise":
         raise ValueError(f"seed {seed} is unlucky")
     if act == "exit":

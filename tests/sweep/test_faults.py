@@ -205,3 +205,51 @@ def test_gpus_are_shared_out_and_the_launchers_place_in_a_group_is_not_inherited
     used = [line.split()[1:] for line in sweep.log.read_text().splitlines()]
     assert Counter(gpu for _, gpu in used) == {"3": 2, "5": 2}
     assert len({tuple(pair) for pair in used}) == 2  # a worker keeps its GPU
+
+
+TWO = ["trainer.devices=2", "trainer.accelerator=cpu", "hydra.launcher.num_workers=1"]
+
+
+def test_runs_of_two_processes_leave_one_result_each(tmp_path: Path) -> None:
+    sweep = FaultySweep(tmp_path, num_cells=3)
+    code, output = sweep.run(*TWO)
+    assert code == 0, output
+    assert sweep.states() == dict.fromkeys(range(3), "ok")
+    assert sweep.starts() == Counter(range(3))
+    assert len(sweep.log.with_name("starts.1").read_text().splitlines()) == 3
+    assert len({sweep.pid(seed, rank) for seed in range(3) for rank in (0, 1)}) == 6
+
+
+def test_what_one_of_two_processes_does_to_itself_ends_its_run_alone(tmp_path: Path) -> None:
+    sweep = FaultySweep(tmp_path, num_cells=4)
+    faults = {0: "raise@1", 1: "kill@1", 2: "kill@0"}
+    code, output = sweep.run(*TWO, faults=faults)
+    assert code == 1, output
+    assert sweep.states() == {0: "crashed", 1: "killed", 2: "killed", 3: "ok"}
+    errors = {result.seed: result.error for result in Store(sweep.output_dir).results()}
+    assert errors[0] == "ValueError: seed 0 is unlucky (rank 1)"
+    assert errors[1] == "rank 1 ended with signal SIGKILL"
+    assert errors[2] == "rank 0 ended with signal SIGKILL"
+    assert not any(os.path.exists(f"/proc/{sweep.pid(seed, rank)}") for seed in range(4) for rank in (0, 1))
+    assert_all_ok_and_only_these_ran_again(sweep, {0, 1, 2}, *TWO, "sweep.retry=[crashed]")
+
+
+def test_a_launcher_killed_takes_both_processes_of_a_run_with_it(tmp_path: Path) -> None:
+    sweep = FaultySweep(tmp_path, num_cells=1)
+    process = sweep.start(*TWO, faults={0: "sleep"})
+    log = sweep.log.with_name("starts.1")
+    sweep.wait_for(lambda: sweep.starts()[0] == 1 and log.exists() and log.read_text(), "both")
+    os.kill(process.pid, signal.SIGKILL)
+    ended(process)
+    pids = [sweep.pid(0, rank) for rank in (0, 1)]
+    sweep.wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), "their end")
+    assert_all_ok_and_only_these_ran_again(sweep, {0}, *TWO)
+
+
+def test_the_basic_launcher_refuses_runs_of_several_processes_in_a_sentence(tmp_path: Path) -> None:
+    sweep = FaultySweep(tmp_path, launcher="basic")
+    code, output = sweep.run("trainer.devices=2")
+    assert code == 2
+    assert "take hydra/launcher=pool or slurm" in output
+    assert "Traceback" not in output
+    assert sweep.starts() == Counter()

@@ -16,7 +16,7 @@ def test_a_gpu_is_a_slot_and_all_get_one_run_before_any_gets_two(monkeypatch: py
 
 def test_a_run_of_several_gpus_gets_neighbours_and_the_rest_is_idle(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3,4")
-    assert [slot["CUDA_VISIBLE_DEVICES"] for slot in slots(9, None, gpus_per_run=2)] == ["0,1", "2,3"]
+    assert [slot["CUDA_VISIBLE_DEVICES"] for slot in slots(9, None, processes=2)] == ["0,1", "2,3"]
 
 
 def test_runs_on_the_cpu_divide_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,6 +27,8 @@ def test_runs_on_the_cpu_divide_the_cores(monkeypatch: pytest.MonkeyPatch) -> No
     assert [slot["OMP_NUM_THREADS"] for slot in found] == ["2"] * 3
     assert len(slots(100, None, on_cpu=True)) == 8
     assert len(slots(2, None, on_cpu=True)) == 2
+    found = slots(100, None, processes=2, on_cpu=True)
+    assert [slot["OMP_NUM_THREADS"] for slot in found] == ["1"] * 4
 
 
 @pytest.mark.parametrize(("listed", "gpus"), [("", []), ("-1", []), ("0, 1", ["0", "1"]), ("1,-1,2", ["1"])])
@@ -40,8 +42,7 @@ def test_cuda_visible_devices_is_read_as_cuda_does(
 @pytest.mark.parametrize(
     ("gpus", "arguments", "sentence"),
     [
-        ("0,1", {"gpus_per_run": 4}, "hydra.launcher.gpus_per_run=4: this machine shows 2 GPUs"),
-        ("", {"gpus_per_run": 2}, "hydra.launcher.gpus_per_run=2: this machine shows no GPU"),
+        ("0,1", {"processes": 4}, "trainer.devices=4: this machine shows 2 GPUs"),
         ("0", {"jobs_per_gpu": 0}, "hydra.launcher.jobs_per_gpu=0: must be a positive whole number"),
         ("0", {"num_workers": 0}, "hydra.launcher.num_workers=0: must be a positive whole number"),
     ],

@@ -169,6 +169,9 @@ def test_jobs_are_found_again_by_their_runs(tmp_path: Path) -> None:
         ({"time_min": 0}, "resources.time_min=0: must be a whole number >= 1"),
         ({"gpus": -1}, "resources.gpus=-1: must be a whole number >= 0"),
         ({"cpus": 1.5}, "resources.cpus=1.5: must be a whole number >= 1"),
+        ({"nodes": 0}, "resources.nodes=0: must be a whole number >= 1"),
+        ({"tasks": 0}, "resources.tasks=0: must be a whole number >= 1"),
+        ({"tasks": 2}, "resources.tasks=2 and gpus=1 disagree, each process has one GPU"),
     ],
 )
 def test_resources_that_make_no_sense_are_refused(content: dict[str, Any], sentence: str) -> None:
@@ -179,6 +182,43 @@ def test_resources_that_make_no_sense_are_refused(content: dict[str, Any], sente
 def test_what_is_not_asked_for_is_left_to_the_cluster() -> None:
     asked = Resources(gpus=0, cpus=2, time_min=5, mem_gb=1.5).for_submitit()
     assert asked == {"time": 5, "cpus_per_task": 2, "mem": "1536MB", "nodes": 1, "ntasks_per_node": 1}
+
+
+@pytest.mark.parametrize(
+    ("asked", "tasks", "nodes"),
+    [
+        (Resources(), 1, 1),
+        (Resources(gpus=4, nodes=2), 4, 2),
+        (Resources(gpus=0, tasks=2), 2, 1),
+        (Resources(gpus=0), 1, 1),
+    ],
+)
+def test_one_node_of_resources_drives_tasks_devices_and_nodes(
+    asked: Resources, tasks: int, nodes: int
+) -> None:
+    given = asked.give({"task": {"name": "fit"}, "trainer": {"devices": 1, "num_nodes": 1, "precision": "x"}})
+    assert given["trainer"] == {"devices": tasks, "num_nodes": nodes, "precision": "x"}
+    told = asked.for_submitit()
+    assert (told["ntasks_per_node"], told["nodes"], told.get("gpus_per_node", 0)) == (
+        tasks,
+        nodes,
+        asked.gpus,
+    )
+    assert ("srun_args" in told) == (tasks * nodes > 1)
+    assert asked.give(given) == given
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"trainer": {"devices": 3}},
+        {"trainer": {"devices": 2, "num_nodes": 2}},
+        {"trainer": {"devices": 1}, "task": {"name": "probe"}},
+    ],
+)
+def test_a_run_that_wants_other_devices_than_it_is_given_is_refused(config: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"hydra.launcher.resources, which gives each run 2 on 1 nodes"):
+        Resources(gpus=2).give(config)
 
 
 def test_a_lost_run_that_left_a_result_keeps_it(tmp_path: Path) -> None:

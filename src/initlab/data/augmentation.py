@@ -90,7 +90,7 @@ def crop_and_flip(images: Tensor, offsets: Tensor, flips: Tensor, padding: int =
     right = torch.arange(width, device=images.device)
     rows = offsets[:, :1] + down
     columns = offsets[:, 1:] + torch.where(flips[:, None], width - 1 - right, right)
-    pixels = (rows[:, :, None] * (width + 2 * padding) + columns[:, None, :]).view(count, 1, -1)
+    pixels = (rows[:, :, None] * (width + 2 * padding) + columns[:, None, :]).view(count, 1, height * width)
     padded = F.pad(images, (padding,) * 4).flatten(2)
     return padded.gather(2, pixels.expand(-1, channels, -1)).view_as(images)
 

@@ -23,6 +23,12 @@ class Batches(Protocol):
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch of the next walk; its order and augmentation depend on (seed, epoch) alone."""
 
+    def size(self, index: int) -> int:
+        """Return how many examples a batch of the epoch has, in all shares."""
+
+    def share(self, rank: int, of: int) -> Batches:
+        """Return the same batches with one process's share of each."""
+
 
 @dataclass(frozen=True)
 class Loaders:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import ceil
 
 import torch
 from torch import Tensor
@@ -13,6 +12,7 @@ from torch import Tensor
 from initlab.data.augmentation import Augmentation, Draws
 from initlab.data.epoch_rng import epoch_rng
 from initlab.data.preprocessing import Preprocessing
+from initlab.data.stream import Stream
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Walk:
         return Walk(self.order[rows], None if self.draws is None else self.draws[rows])
 
 
-class Resident:
+class Resident(Stream):
     """A stream over examples on one device.
 
     With a seed it is a training stream: every epoch walks the examples in an order of its own, each once,
@@ -76,17 +76,10 @@ class Resident:
         seed: int | None = None,
         augmentation: Augmentation | None = None,
     ) -> None:
-        self.examples, self.batch_size = examples, batch_size
+        super().__init__(len(examples), batch_size)
+        self.examples = examples
         self.preprocessing = preprocessing.on(examples.inputs.device)
         self.seed, self.augmentation = seed, augmentation
-        self.epoch = 0
-
-    def __len__(self) -> int:
-        return ceil(len(self.examples) / self.batch_size)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch of the next walk; the only state there is."""
-        self.epoch = epoch
 
     def reseeded(self, seed: int) -> Resident:
         """Return the training stream of another run over the same examples, which are not copied."""
@@ -98,13 +91,12 @@ class Resident:
         return self._in_order() if self.seed is None else self._shuffled(self.walk(self.epoch))
 
     def _in_order(self) -> Iterator[tuple[Tensor, Tensor]]:
-        inputs = self.examples.inputs.split(self.batch_size)
-        for stored, labels in zip(inputs, self.examples.labels.split(self.batch_size), strict=True):
-            yield self.preprocessing(stored), labels
+        for rows in map(self.rows, range(len(self))):
+            yield self.preprocessing(self.examples.inputs[rows]), self.examples.labels[rows]
 
     def _shuffled(self, walk: Walk) -> Iterator[tuple[Tensor, Tensor]]:
-        for start in range(0, len(self.examples), self.batch_size):
-            yield self.batch(walk[start : start + self.batch_size])
+        for rows in map(self.rows, range(len(self))):
+            yield self.batch(walk[rows])
 
     def walk(self, epoch: int) -> Walk:
         """Draw the order and the augmentation of an epoch of a training stream."""

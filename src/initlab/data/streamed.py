@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from initlab.data.checks import reason
 from initlab.data.epoch_rng import epoch_rng
 from initlab.data.preprocessing import Preprocessing
+from initlab.data.stream import Stream
 from initlab.errors import DataError
 
 Key = tuple[int, int | None]  # the index of an example and the seed of its augmentation
@@ -101,7 +101,7 @@ def collate(samples: Sequence[Sample | DataError]) -> tuple[Tensor, Tensor] | Da
     return torch.stack(images), torch.tensor(labels)
 
 
-class Streamed:
+class Streamed(Stream):
     """A stream over image files.
 
     With a seed every epoch walks the files in an order of its own, each once, and seeds the transform of
@@ -128,31 +128,23 @@ class Streamed:
         seed: int | None = None,
     ) -> None:
         self.data = Decoded(files, transform)
-        self.batch_size, self.num_workers = batch_size, num_workers
+        super().__init__(len(self.data), batch_size)
+        self.num_workers = num_workers
         self.device, self.seed = torch.device(device), seed
         self.preprocessing = preprocessing.on(self.device)
-        self.epoch = 0
-
-    def __len__(self) -> int:
-        return ceil(len(self.data) / self.batch_size)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch of the next walk; the only state there is."""
-        self.epoch = epoch
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return self._walk(self._keys())
+        keys = self._keys()
+        return self._walk([keys[self.rows(index)] or keys[:1] for index in range(len(self))])
 
-    def _keys(self) -> list[list[Key]]:
+    def _keys(self) -> list[Key]:
         count = len(self.data)
         if self.seed is None:
-            keys: list[Key] = [(index, None) for index in range(count)]
-        else:
-            rng = epoch_rng(self.seed, self.epoch)
-            order = torch.randperm(count, generator=rng.order).tolist()
-            seeds = torch.randint(2**62, (count,), generator=rng.augmentation).tolist()
-            keys = list(zip(order, seeds, strict=True))
-        return [keys[start : start + self.batch_size] for start in range(0, count, self.batch_size)]
+            return [(index, None) for index in range(count)]
+        rng = epoch_rng(self.seed, self.epoch)
+        order = torch.randperm(count, generator=rng.order).tolist()
+        seeds = torch.randint(2**62, (count,), generator=rng.augmentation).tolist()
+        return list(zip(order, seeds, strict=True))
 
     def _walk(self, batches: list[list[Key]]) -> Iterator[tuple[Tensor, Tensor]]:
         on_gpu = self.device.type == "cuda"
@@ -164,8 +156,9 @@ class Streamed:
             pin_memory=on_gpu,
             generator=Generator(),  # else the loader draws a number from the global one
         )
-        for batch in loader:
+        for index, batch in enumerate(loader):
             if isinstance(batch, DataError):
                 raise batch
-            stored, labels = (part.to(self.device, non_blocking=on_gpu) for part in batch)
+            size = len(range(self.count)[self.rows(index)])  # 0 of what was decoded for its shape alone
+            stored, labels = (part[:size].to(self.device, non_blocking=on_gpu) for part in batch)
             yield self.preprocessing(stored), labels

@@ -2,6 +2,7 @@
 
 The job itself imports no torch. Asked to stop, by SLURM before the time is up or by a person, it lets the
 run save itself; before the time is up it also asks to be run again, and goes on where the run stopped.
+Several tasks carry each run out together: the first does what a job of one does, the others take part.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from importlib import import_module
 from itertools import groupby
 from pathlib import Path
@@ -21,11 +23,13 @@ from initlab.results.environment import SUBMITTED_CODE
 from initlab.results.lock import GRACE_S, Held
 from initlab.results.record import RunResult
 from initlab.sweep import scheduler
+from initlab.sweep.group import attend
 from initlab.sweep.lost import record_lost
 from initlab.sweep.pack import led
 from initlab.sweep.plan import Cell
 from initlab.sweep.pool import Interrupted, PoolOptions, in_pool, stop_signals
 from initlab.sweep.submission import Job, JobCell
+from initlab.sweep.turns import Turns
 
 HELD_S = 3 * GRACE_S  # after a node failed, its runs look alive for a while
 POLL_S = 5.0
@@ -41,12 +45,17 @@ def run_job(file: str) -> None:
     options = job.order["options"]
     _prepare_environment(options["resources"])
     os.environ[SUBMITTED_CODE] = job.code
+    turns = _turns(job)
     with stop_signals() as heard:
-        try:
-            good = _carry_out(job)
-        except Interrupted as stop:
-            heard.append(stop.number)
-            good = False
+        if turns is not None and int(os.environ["SLURM_PROCID"]):
+            attend(turns, _place(os.environ), heard)
+            return
+        with turns.lead() if turns is not None else nullcontext():
+            try:
+                good = _carry_out(job)
+            except Interrupted as stop:
+                heard.append(stop.number)
+                good = False
         if (
             signal.SIGUSR2 in heard
             and int(os.environ.get("SLURM_RESTART_COUNT", "0")) < options["max_requeues"]
@@ -56,6 +65,20 @@ def run_job(file: str) -> None:
                 time.sleep(60)  # SLURM ends this process
     if not good:
         sys.exit(1)
+
+
+def _turns(job: Job) -> Turns | None:
+    """Return where the tasks of this job meet; None where it has one."""
+    if int(os.environ.get("SLURM_NTASKS", "1")) == 1:
+        return None
+    turn_of_job = f"{job.job_id}-{os.environ.get('SLURM_RESTART_COUNT', '0')}"
+    return Turns(job.file.parents[1] / "turns" / turn_of_job)
+
+
+def _place(variables: Mapping[str, str]) -> dict[str, str]:
+    """Say which rank a task has."""
+    names = {"RANK": "SLURM_PROCID", "LOCAL_RANK": "SLURM_LOCALID", "NODE_RANK": "SLURM_NODEID"}
+    return {name: variables[slurms] for name, slurms in names.items()}
 
 
 def _prepare_environment(resources: Mapping[str, Any]) -> None:
@@ -70,8 +93,7 @@ def _carry_out(job: Job) -> bool:
     """Run the cells that have no result yet; return whether none crashed or was killed."""
     module, _, name = job.order["run"].partition(":")
     run = getattr(import_module(module), name)
-    gpus = len([gpu for gpu in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu])
-    options = PoolOptions(num_workers=1, gpus_per_run=max(1, gpus))
+    options = PoolOptions(num_workers=1)
     waiting, good = [cell for cell in job.cells if _is_open(cell)], True
     patience = time.monotonic() + HELD_S
     while waiting:

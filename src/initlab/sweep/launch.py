@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from initlab.errors import ConfigError
 from initlab.results.lock import Held
 from initlab.results.record import RunResult
 from initlab.stopping import requested
 from initlab.sweep.plan import Cell
+from initlab.sweep.ranks import Ranks
 
 Config = Mapping[str, Any]
 
@@ -46,8 +48,14 @@ def in_process(run: Run, cells: Sequence[Cell], report: Report, fail_fast: bool)
     """Run each cell and report its result; a crash of one leaves the others alone, unless ``fail_fast``.
 
     Raises:
+        ConfigError: a run wants several processes.
         KeyboardInterrupt: after a run was stopped from outside.
     """
+    if (number := Ranks.of_all(cell.config for cell in cells).total) > 1:
+        raise ConfigError(
+            f"hydra/launcher=basic runs a sweep in this process, and each of its runs wants {number} "
+            "(trainer.devices, trainer.num_nodes): take hydra/launcher=pool or slurm"
+        )
     for cell in cells:
         results = carry_out(run, [member.config for member in cell.members])
         for result in results:

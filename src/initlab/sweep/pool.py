@@ -25,7 +25,7 @@ from types import FrameType
 from typing import Any
 
 from initlab.errors import ConfigError, InitlabError
-from initlab.progress import Display, TaskID, progress
+from initlab.progress import Display, progress
 from initlab.results.environment import SUBMITTED_CODE, own_code
 from initlab.results.lock import Held
 from initlab.results.record import RunResult
@@ -33,7 +33,10 @@ from initlab.results.run_folder import RunFolder
 from initlab.sweep.launch import Report, Run, crashed
 from initlab.sweep.lost import record_lost, stamp
 from initlab.sweep.plan import Cell
+from initlab.sweep.ranks import Ranks
 from initlab.sweep.slots import environment, slots
+from initlab.sweep.turns import Turns
+from initlab.sweep.wire import Drawn
 
 STOP_GRACE_S = 60.0  # from asking a run to stop to killing it
 POLL_S = 0.2
@@ -59,14 +62,12 @@ class PoolOptions:
     Args:
         num_workers: processes; None for one per core, or for every GPU's share.
         jobs_per_gpu: runs at a time on one GPU.
-        gpus_per_run: GPUs of one run.
         timeout_min: minutes after which a run is stopped and recorded as killed; None for never.
         warm: keep a worker for many runs; False starts a fresh process for each.
     """
 
     num_workers: int | None = None
     jobs_per_gpu: int = 1
-    gpus_per_run: int = 1
     timeout_min: float | None = None
     warm: bool = True
 
@@ -82,10 +83,15 @@ def places(cells: Sequence[Cell], options: PoolOptions) -> list[dict[str, str]]:
     """Return the environment of each worker that the cells get.
 
     Raises:
-        ConfigError: a number is not positive, or there are fewer GPUs than one run needs.
+        ConfigError: a number is not positive, or there are fewer GPUs or machines than one run needs.
     """
     on_cpu = all(cell.config.get("trainer", {}).get("accelerator") == "cpu" for cell in cells)
-    return slots(len(cells), options.num_workers, options.jobs_per_gpu, options.gpus_per_run, on_cpu)
+    ranks = Ranks.of_all(cell.config for cell in cells)
+    if ranks.nodes > 1 and Turns.of_environment(os.environ) is None:
+        raise ConfigError(
+            f"trainer.num_nodes={ranks.nodes}: hydra/launcher=pool has one machine; take hydra/launcher=slurm"
+        )
+    return slots(len(cells), options.num_workers, options.jobs_per_gpu, ranks.per_node, on_cpu)
 
 
 def in_pool(
@@ -104,6 +110,7 @@ def in_pool(
         options: how runs are placed.
 
     Raises:
+        ConfigError: the machine has no place for a run.
         Interrupted: after it was stopped.
         InitlabError: a worker says that the configuration, the data or the output folder is at fault; the
             runs that were under way are stopped.
@@ -163,8 +170,7 @@ class _Worker:
     """The parent's end of one worker process."""
 
     def __init__(self, run: Run, slot: Mapping[str, str], display: Display) -> None:
-        self.display = display
-        self.bars: dict[int, TaskID] = {}
+        self.drawn = Drawn(display)
         self.cell: Cell | None = None
         self.ready = False
         near, far = socket.socketpair()
@@ -219,7 +225,7 @@ class _Worker:
                 if kind == "ready":
                     self.ready = True
                 elif kind == "draw":
-                    self._draw(*content)
+                    self.drawn.draw(*content)
                 else:
                     return self._ended(kind, content)
         except (EOFError, OSError):
@@ -228,9 +234,7 @@ class _Worker:
         return self._killed() if ended else None
 
     def close(self) -> None:
-        for bar in self.bars.values():
-            self.display.remove_task(bar)
-        self.bars = {}
+        self.drawn.clear()
         if self.cell is None and self.alive():
             with suppress(OSError, subprocess.TimeoutExpired):
                 self.pipe.send(None)
@@ -243,14 +247,6 @@ class _Worker:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-
-    def _draw(self, method: str, bar: int, arguments: Mapping[str, Any]) -> None:
-        if method == "add_task":
-            self.bars[bar] = self.display.add_task(**arguments)
-        elif method == "update":
-            self.display.update(self.bars[bar], **arguments)
-        else:
-            self.display.remove_task(self.bars.pop(bar))
 
     def _ended(self, kind: str, content: Any) -> list[RunResult | Held]:
         self.cell = None

@@ -19,11 +19,11 @@ _SCRUBBED = frozenset(
     {"MASTER_ADDR", "MASTER_PORT", "RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK"}
     | {"WORLD_SIZE", "LOCAL_WORLD_SIZE"}
 )
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def slots(
-    limit: int, num_workers: int | None, jobs_per_gpu: int = 1, gpus_per_run: int = 1, on_cpu: bool = False
+    limit: int, num_workers: int | None, jobs_per_gpu: int = 1, processes: int = 1, on_cpu: bool = False
 ) -> list[dict[str, str]]:
     """Return the variables of each slot.
 
@@ -31,7 +31,7 @@ def slots(
         limit: no more slots than this, since there are not more runs.
         num_workers: at most so many; None for one per core, or for all GPUs.
         jobs_per_gpu: runs at a time on one GPU.
-        gpus_per_run: GPUs of one run.
+        processes: of one run, each with a GPU or a share of the cores of its own.
         on_cpu: the runs use no GPU, so do not count them.
 
     Raises:
@@ -40,24 +40,21 @@ def slots(
     for key, value in (
         ("num_workers", 1 if num_workers is None else num_workers),
         ("jobs_per_gpu", jobs_per_gpu),
-        ("gpus_per_run", gpus_per_run),
     ):
         if not isinstance(value, int) or value < 1:
             raise ConfigError(f"hydra.launcher.{key}={value}: must be a positive whole number")
     gpus = [] if on_cpu else visible_gpus()
-    groups = [gpus[i : i + gpus_per_run] for i in range(0, len(gpus) - gpus_per_run + 1, gpus_per_run)]
+    groups = [gpus[i : i + processes] for i in range(0, len(gpus) - processes + 1, processes)]
     if gpus and not groups:
-        raise ConfigError(f"hydra.launcher.gpus_per_run={gpus_per_run}: this machine shows {len(gpus)} GPUs")
-    if not groups and not on_cpu and gpus_per_run > 1:
-        raise ConfigError(f"hydra.launcher.gpus_per_run={gpus_per_run}: this machine shows no GPU")
+        raise ConfigError(f"trainer.devices={processes}: this machine shows {len(gpus)} GPUs")
     # All GPUs get one run before any gets a second.
     places = [{"CUDA_VISIBLE_DEVICES": ",".join(group)} for group in groups * jobs_per_gpu]
     cores = len(os.sched_getaffinity(0))
     if not places:
-        places = [{} for _ in range(num_workers or cores)]
+        places = [{} for _ in range(num_workers or max(1, cores // processes))]
     places = places[: min(limit, num_workers or len(places))]
-    share = str(max(1, cores // max(1, len(places))))
-    threads = {name: os.environ.get(name, share) for name in _THREADS}
+    share = str(max(1, cores // max(1, len(places) * processes)))
+    threads = {name: os.environ.get(name, share) for name in THREADS}
     return [{**threads, **place} for place in places]
 
 

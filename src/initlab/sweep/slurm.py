@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from math import inf
 from typing import Any
@@ -25,6 +25,7 @@ from initlab.sweep.lost import record_lost
 from initlab.sweep.pack import led
 from initlab.sweep.plan import Cell
 from initlab.sweep.pool import name_of
+from initlab.sweep.ranks import Ranks
 from initlab.sweep.submission import Job, JobCell, Submission, jobs_of
 
 FIRST_POLL_S, SLOWEST_POLL_S, BACKOFF = 0.5, 30.0, 1.5
@@ -38,8 +39,10 @@ class Resources:
     Args:
         partition: None for the cluster's default.
         time_min: minutes of a job; a run that needs more is saved, and goes on in the job's next turn.
-        gpus: of a job, shown to each of its runs.
-        cpus: of a job, and threads of each of its runs.
+        nodes: of a job.
+        tasks: processes of a run on each node; None for one per GPU, or for one.
+        gpus: of each node, one for each process of a run; 0 for runs on the CPU.
+        cpus: of each process, and its threads.
         mem_gb: None for the cluster's default.
         account: to charge.
         qos: quality of service.
@@ -49,6 +52,8 @@ class Resources:
 
     partition: str | None = None
     time_min: int = 240
+    nodes: int = 1
+    tasks: int | None = None
     gpus: int = 1
     cpus: int = 4
     mem_gb: float | None = None
@@ -58,11 +63,39 @@ class Resources:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for key, least in (("time_min", 1), ("gpus", 0), ("cpus", 1)):
-            if not isinstance(value := getattr(self, key), int) or value < least:
+        for key, least in (("time_min", 1), ("nodes", 1), ("tasks", 1), ("gpus", 0), ("cpus", 1)):
+            value = getattr(self, key)
+            if (value is not None or key != "tasks") and (not isinstance(value, int) or value < least):
                 raise ConfigError(
                     f"hydra.launcher.resources.{key}={value}: must be a whole number >= {least}"
                 )
+        if self.gpus and self.tasks not in (None, self.gpus):
+            raise ConfigError(
+                f"hydra.launcher.resources.tasks={self.tasks} and gpus={self.gpus} disagree, each process "
+                "has one GPU: leave tasks away, or set gpus=0 for runs on the CPU"
+            )
+
+    @property
+    def ranks(self) -> Ranks:
+        """The processes of each run."""
+        return Ranks(self.tasks or max(1, self.gpus), self.nodes)
+
+    def give(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a run's configuration with the devices and nodes that it gets.
+
+        Raises:
+            ConfigError: it asks for others.
+        """
+        asked = Ranks.of(config)
+        trainer = {"devices": self.ranks.per_node, "num_nodes": self.ranks.nodes}
+        given = {**config, "trainer": {**config.get("trainer", {}), **trainer}}
+        if asked not in (Ranks(), self.ranks) or Ranks.of(given) != self.ranks:
+            got = f"{self.ranks.per_node} on {self.ranks.nodes} nodes"
+            raise ConfigError(
+                f"trainer.devices={asked.per_node} on {asked.nodes} nodes and hydra.launcher.resources, "
+                f"which gives each run {got}, disagree: set the resources alone"
+            )
+        return given
 
     def for_submitit(self) -> dict[str, Any]:
         """Return them under the names of submitit's SlurmExecutor."""
@@ -78,8 +111,10 @@ class Resources:
         }
         return {
             **{key: value for key, value in named.items() if value is not None},
-            "nodes": 1,
-            "ntasks_per_node": 1,
+            "nodes": self.nodes,
+            "ntasks_per_node": self.ranks.per_node,
+            # The end of one task by force is that of all: else the others would wait for it.
+            **({"srun_args": ["--kill-on-bad-exit=1"]} if self.ranks.total > 1 else {}),
         }
 
 
@@ -128,6 +163,12 @@ def on_slurm(run: Run, cells: Sequence[Cell], report: Report, fail_fast: bool, o
     scheduler.check_installed()
     if not cells:
         return
+    if options.resources.ranks.total > 1 and any(cell.others for cell in cells):
+        raise ConfigError(
+            "sweep.population trains several runs in one process, and hydra.launcher.resources gives each run "
+            f"{options.resources.ranks.total}: take sweep.population=null, or one GPU for a job"
+        )
+    cells = [replace(cell, config=options.resources.give(cell.config)) for cell in cells]
     output_dir = cells[0].config["paths"]["output_dir"]
     wanted = {member.run_id for cell in cells for member in cell.members}
     jobs = active(jobs_of(output_dir, wanted))

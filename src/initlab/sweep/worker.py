@@ -11,7 +11,6 @@ import queue
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -20,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from initlab.errors import InitlabError
-from initlab.progress import TaskID, use
+from initlab.progress import use
 from initlab.results.lock import Held
 from initlab.results.run_folder import RunFolder
 from initlab.sweep.launch import carry_out
+from initlab.sweep.wire import Wire
 
 LOG = "log.txt"
 Order = Sequence[tuple[str, Mapping[str, Any]]]  # run ids and configurations: one, or those of a pack
@@ -38,7 +38,7 @@ def main(fd: int, function: str) -> None:
     module, _, name = function.partition(":")
     run = getattr(import_module(module), name)
     pipe.send(("ready", None))
-    with use(_Wire(pipe)):
+    with use(Wire(pipe)):
         while (order := inbox.get()) is not None:
             pipe.send(_answer(run, order))
 
@@ -92,36 +92,6 @@ def log_to(path: Path) -> Iterator[None]:
             os.dup2(old, fd)
             os.close(old)
         os.close(log)
-
-
-class _Wire:
-    """A worker's display: tells the process that has the terminal, at most 10 times a second."""
-
-    def __init__(self, pipe: Connection) -> None:
-        self._pipe = pipe
-        self._bars = 0
-        self._pending = 0.0
-        self._sent = 0.0
-
-    def add_task(
-        self, description: str, *, total: float | None, completed: int = 0, note: str = ""
-    ) -> TaskID:
-        self._bars += 1
-        arguments = {"description": description, "total": total, "completed": completed, "note": note}
-        self._pipe.send(("draw", ("add_task", self._bars, arguments)))
-        return TaskID(self._bars)
-
-    def update(self, task_id: TaskID, *, advance: float | None = None, note: str = "") -> None:
-        self._pending += advance or 0
-        if time.monotonic() - self._sent < 0.1:
-            return
-        self._sent = time.monotonic()
-        self._pipe.send(("draw", ("update", int(task_id), {"advance": self._pending, "note": note})))
-        self._pending = 0.0
-
-    def remove_task(self, task_id: TaskID) -> None:
-        self._pending = 0.0
-        self._pipe.send(("draw", ("remove_task", int(task_id), {})))
 
 
 if __name__ == "__main__":

@@ -24,16 +24,21 @@ from initlab.errors import ConfigError
 from initlab.results.metrics_csv import MetricsCsv
 from initlab.results.run_folder import RunFolder
 from initlab.stopping import deferred
-from initlab.task.build import build, build_init, build_network, build_source
+from initlab.sweep.ranks import Ranks
+from initlab.task.build import build, build_init, build_network, build_source, generator
 from initlab.task.device import device_name, set_threads
 from initlab.task.logger import build_log, recording
 from initlab.task.run import Outcome
+from initlab.training.agreement import Agreement
 from initlab.training.checkpoint import Checkpoint
 from initlab.training.classifier import Classifier
 from initlab.training.divergence import Diverged, Divergence
 from initlab.training.epochs import Epochs
 from initlab.training.gradient_graph import GradientGraph
+from initlab.training.group import ALONE, Group
 from initlab.training.history import History
+from initlab.training.joint_batch_norm import join_batch_norms_
+from initlab.training.log import Log
 from initlab.training.progress_bar import ProgressBar
 
 # What Lightning says about loaders, folders and launchers that are as they are meant to be.
@@ -41,6 +46,7 @@ _EXPECTED = (
     "does not have many workers",
     "Checkpoint directory .* exists",
     "is smaller than the logging interval",
+    "It is recommended to use .*sync_dist=True",  # what is logged is summed over the processes already
     "GPU available but not used",
     "The `srun` command is available",
     "Trying to infer the `batch_size`",
@@ -64,31 +70,38 @@ def fit(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
         InitlabError: a part cannot be built, or the checkpoint to go on from is missing or another run's.
         Refused: the init does not fit the norm or the network.
     """
-    _check_one_device(config["trainer"])
-    _check_cuda_graphs(config["trainer"])
+    ranks = Ranks.of(config)
+    _check_cuda_graphs(config["trainer"], ranks)
+    group = Group.join() if ranks.total > 1 else ALONE
     # What can be refused without the data comes first, before any file of an older run is touched.
     source, init = build_source(config), build_init(config)
     schedule, clipping = build(config["schedule"]), build(config["clipping"])
-    log = build_log(config, folder)
-    history = History(MetricsCsv(folder.metrics_path), log)
-    checkpoint = Checkpoint(folder.path / "checkpoints", folder.run_id, **config["callback"]["checkpoint"])
+    log = build_log(config, folder) if group.leads else Log()
+    history = History(MetricsCsv(folder.metrics_path), log, group)
+    options = config["callback"]["checkpoint"]
+    checkpoint = Checkpoint(folder.path / "checkpoints", folder.run_id, **options, group=group)
     resume = checkpoint_to_resume(config["ckpt_path"], checkpoint)
     torch.backends.cudnn.allow_tf32 = False  # precision 32-true means 32 bits, in convolutions too
-    trainer = _trainer(config, folder, log.lightning, [history, checkpoint])
+    trainer = _trainer(config, folder, log.lightning, group, [history, checkpoint])
     device = trainer.strategy.root_device
-    loaders = source.loaders(config["batch_size"], seed=config["seed"], device=device)
+    with group.leader_first():
+        loaders = source.loaders(config["batch_size"], seed=config["seed"], device=device)
     model = build_network(config, source, init, loaders)
     if config["trainer"]["precision"] == "64-true":
         model.double()  # Lightning would do so after it has loaded a checkpoint, into 32 bits
-    if config["trainer"]["compile"]:
-        model.compile(dynamic=False)  # in place: parameters keep their names
     graph = GradientGraph if config["trainer"]["cuda_graphs"] else None
     module = Classifier(model, _make_optimizer(config["optim"]), schedule, clipping, graph)
-    outcome = Outcome(device=device_name(device))
+    if group.size > 1:
+        loaders = _share(config, module, loaders, group)
+    if config["trainer"]["compile"]:
+        model.compile(dynamic=False)  # in place: parameters keep their names
+    name = device_name(device)
+    outcome = Outcome(device=name if group.size == 1 else f"{group.size} x {name}")
     clock = time.perf_counter()
     with recording(log, outcome):
         try:
-            with deferred():  # a run that is asked to stop ends its batch and saves itself
+            # A run that is asked to stop ends its batch and saves itself.
+            with deferred(together=group.size > 1):
                 trainer.fit(module, Epochs(loaders.train), loaders.val, ckpt_path=resume, weights_only=True)
         except Diverged as error:
             outcome.status, outcome.error = "diverged", str(error)
@@ -101,7 +114,11 @@ def fit(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
 
 
 def _trainer(
-    config: Mapping[str, Any], folder: RunFolder, logger: Any, callbacks: list[lightning.Callback]
+    config: Mapping[str, Any],
+    folder: RunFolder,
+    logger: Any,
+    group: Group,
+    callbacks: list[lightning.Callback],
 ) -> lightning.Trainer:
     for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -109,12 +126,19 @@ def _trainer(
     arguments = {key: value for key, value in config["trainer"].items() if value is not None}
     set_threads(arguments.pop("num_threads", None))
     del arguments["compile"], arguments["cuda_graphs"]  # no arguments of Lightning's
+    arguments["strategy"] = "auto" if group.size == 1 else "ddp"
+    together = [] if group.size == 1 else [Agreement(group)]
     trainer: lightning.Trainer = build(
         arguments,
         max_epochs=config["epochs"],
         logger=logger,
         # Divergence looks first: an epoch that ended in NaN leaves no row and no checkpoint.
-        callbacks=[Divergence(**config["callback"]["divergence"]), *callbacks, ProgressBar(title)],
+        callbacks=[
+            *together,
+            Divergence(**config["callback"]["divergence"], group=group),
+            *callbacks,
+            ProgressBar(title),
+        ],
         default_root_dir=str(folder.path),
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -126,27 +150,18 @@ def _trainer(
     return trainer
 
 
-def _check_one_device(trainer: Mapping[str, Any]) -> None:
-    """Refuse DDP: its further processes would be refused by the lock of the run that the first one writes.
-
-    Raises:
-        ConfigError: the run asks for more than one device or node.
-    """
-    devices = trainer["devices"]
-    number = len(devices) if isinstance(devices, list) else devices
-    for key, value in (("devices", number), ("num_nodes", trainer["num_nodes"])):
-        if value != 1:
-            raise ConfigError(f"trainer.{key}={value}: a run is one process on one device; leave it at 1")
-
-
-def _check_cuda_graphs(trainer: Mapping[str, Any]) -> None:
+def _check_cuda_graphs(trainer: Mapping[str, Any], ranks: Ranks) -> None:
     """Refuse a graph of what it cannot hold.
 
     Raises:
-        ConfigError: there is no GPU, the loss is scaled, or gradients are accumulated over batches.
+        ConfigError: there is no GPU, the run has several, or gradients are accumulated over batches.
     """
     if not trainer["cuda_graphs"]:
         return
+    if ranks.total > 1:
+        raise ConfigError(
+            f"trainer.cuda_graphs=true: a graph is one process's, and the run has {ranks.total}; leave it at false"
+        )
     if trainer["accelerator"] == "cpu" or not torch.cuda.is_available():
         raise ConfigError("trainer.cuda_graphs=true: needs a CUDA device; leave it at false")
     if trainer["accumulate_grad_batches"] != 1:
@@ -159,6 +174,20 @@ def _make_optimizer(node: Mapping[str, Any]) -> Any:
     module, _, name = node["_target_"].rpartition(".")
     arguments = {key: value for key, value in node.items() if key not in ("_target_", "name")}
     return partial(getattr(import_module(module), name), **arguments)
+
+
+def _share(config: Mapping[str, Any], module: Classifier, loaders: Loaders, group: Group) -> Loaders:
+    """Make a module one of a group, and return its share of the data.
+
+    The weights were drawn, and the first batch was seen, as in a run of one process. What layers draw while
+    they train differs from process to process.
+    """
+    join_batch_norms_(module.model)
+    if not group.leads:
+        torch.manual_seed(generator(config["seed"], f"rank/{group.rank}").initial_seed())
+    module.group, module.batch_size = group, loaders.train.size
+    streams = (loaders.train, loaders.val, loaders.test)
+    return Loaders(*(stream.share(group.rank, group.size) for stream in streams))
 
 
 def checkpoint_to_resume(ckpt_path: str | None, checkpoint: Checkpoint) -> Path | None:

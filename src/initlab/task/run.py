@@ -19,6 +19,8 @@ from initlab.results.lock import Held, Lock
 from initlab.results.record import RunResult, Status
 from initlab.results.run_folder import RunFolder
 from initlab.stopping import Stopped, listening
+from initlab.sweep.group import RankCrashed, in_group
+from initlab.sweep.ranks import Ranks
 
 
 @dataclass
@@ -30,7 +32,8 @@ class Outcome:
     device: str = "cpu"
     samples_per_s: float | None = None
     error: str | None = None
-    traceback: str | None = None  # of a crash that left metrics behind
+    traceback: str | None = None  # of a crash that left metrics behind, or of another process
+    peak_memory_bytes: int | None = None  # of another process; else that of this one counts
 
 
 def run_task(config: Mapping[str, Any]) -> RunResult:
@@ -67,7 +70,7 @@ def _carry_out(config: Mapping[str, Any], folder: RunFolder, lock: Lock) -> RunR
     status: Status
     try:
         with listening():
-            outcome = _task(config)(config, folder)
+            outcome = _outcome(config, folder)
         status = outcome.status
         if outcome.traceback is not None:
             folder.write_error(outcome.traceback)
@@ -116,7 +119,7 @@ def record(
         device=outcome.device,
         wall_s=wall_s,
         samples_per_s=outcome.samples_per_s,
-        peak_memory_bytes=_peak_memory(),
+        peak_memory_bytes=outcome.peak_memory_bytes or _peak_memory(),
         error=outcome.error,
         started=started.isoformat(timespec="seconds"),
         other_code=other_code(own_code()),
@@ -132,6 +135,26 @@ def status_of(error: BaseException) -> Status:
     if isinstance(error, Refused):
         return "refused"
     return "killed" if isinstance(error, Stopped) or _is_interrupt(error) else "crashed"
+
+
+def _outcome(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
+    """Carry the task out, in this process or, where the run has several, in those of its group."""
+    ranks = Ranks.of(config)
+    if ranks.total == 1:
+        outcome: Outcome = _task(config)(config, folder)
+        return outcome
+    try:
+        outcome = in_group(f"{__name__}:as_rank", config, ranks)
+    except RankCrashed as crash:
+        return Outcome("crashed", error=str(crash), traceback=crash.tracebacks)
+    return outcome
+
+
+def as_rank(config: Mapping[str, Any]) -> Outcome:
+    """Carry the task out in one of the processes of a run; they hold no lock and write no result."""
+    outcome: Outcome = _task(config)(config, RunFolder(config["paths"]["output_dir"], run_id(config)))
+    outcome.peak_memory_bytes = _peak_memory()
+    return outcome
 
 
 def _is_interrupt(error: BaseException) -> bool:

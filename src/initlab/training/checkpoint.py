@@ -12,6 +12,7 @@ import torch
 from initlab import stopping
 from initlab.errors import ConfigError
 from initlab.training.classifier import Classifier
+from initlab.training.group import ALONE, Group
 
 
 class Checkpoint(lightning.Callback):
@@ -28,10 +29,11 @@ class Checkpoint(lightning.Callback):
         folder: where the files go.
         run_id: written into ``last.ckpt``, so that no other configuration goes on from it.
         every_n_epochs: how often ``last.ckpt`` is written.
+        group: the processes of the run; the first of them writes.
     """
 
-    def __init__(self, folder: Path, run_id: str, every_n_epochs: int = 1) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, run_id: str, every_n_epochs: int = 1, group: Group = ALONE) -> None:
+        self.folder, self.group = folder, group
         self.run_id = run_id
         self.every_n_epochs = every_n_epochs
         self.best_acc = -1.0
@@ -79,7 +81,8 @@ class Checkpoint(lightning.Callback):
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Keep the state of the generators until training starts."""
-        self._rng = checkpoint.get("rng")
+        states = [checkpoint["rng"], *checkpoint.get("rng_of_others", [])] if "rng" in checkpoint else []
+        self._rng = states[self.group.rank] if self.group.rank < len(states) else None
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Put the generators back, and take the signals back from Lightning, which would exit at once."""
@@ -100,10 +103,13 @@ class Checkpoint(lightning.Callback):
         for progress in ("total", "current"):
             counts = checkpoint["loops"]["fit_loop"]["epoch_progress"][progress]
             counts["completed"] = counts["processed"]
-        checkpoint["rng"] = {
+        own = {
             "cpu": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
         }
+        checkpoint["rng"], *others = self.group.objects(own)
+        if others:
+            checkpoint["rng_of_others"] = others
 
     def on_train_batch_end(
         self,
@@ -124,10 +130,12 @@ class Checkpoint(lightning.Callback):
         accuracy = pl_module.epoch_metrics().get("val/acc", float("nan"))
         if accuracy > self.best_acc:
             self.best_acc, self.best_epoch = accuracy, trainer.current_epoch
-            self.folder.mkdir(parents=True, exist_ok=True)
-            temporary = self.best.with_suffix(".tmp")
-            torch.save(pl_module.model.state_dict(), temporary)
-            os.replace(temporary, self.best)
+            if self.group.leads:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                temporary = self.best.with_suffix(".tmp")
+                torch.save(pl_module.model.state_dict(), temporary)
+                os.replace(temporary, self.best)
+            self.group.barrier()  # all will read it
         asked = stopping.requested() is not None
         if asked or (trainer.current_epoch + 1) % self.every_n_epochs == 0:
             self._write_last(trainer)
@@ -139,7 +147,8 @@ class Checkpoint(lightning.Callback):
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = self.last.with_suffix(".tmp")
         trainer.save_checkpoint(temporary)
-        os.replace(temporary, self.last)
+        if self.group.leads:
+            os.replace(temporary, self.last)
 
     def _stop(self, trainer: lightning.Trainer) -> None:
         raise stopping.Stopped(f"stopped by {stopping.requested()} after step {trainer.global_step}")

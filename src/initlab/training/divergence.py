@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from initlab.stopping import requested
+from initlab.training.group import ALONE, Group
 
 
 class Diverged(Exception):
@@ -25,10 +26,11 @@ class Divergence(lightning.Callback):
     Args:
         every_n_steps: how often to look; None is every step, and every 50 steps on a GPU, where looking
             waits for the device. The step recorded is exact either way.
+        group: the processes of the run, which look at the mean of their losses.
     """
 
-    def __init__(self, every_n_steps: int | None = None) -> None:
-        self.every_n_steps = every_n_steps
+    def __init__(self, every_n_steps: int | None = None, group: Group = ALONE) -> None:
+        self.every_n_steps, self.group = every_n_steps, group
         self._losses: list[Tensor] = []
 
     def on_train_batch_end(
@@ -52,7 +54,8 @@ class Divergence(lightning.Callback):
     def _look(self, trainer: lightning.Trainer) -> None:
         if not self._losses:
             return
-        bad = (~torch.isfinite(torch.stack(self._losses))).nonzero().flatten().tolist()
+        losses = self.group.mean(torch.stack(self._losses))
+        bad = (~torch.isfinite(losses)).nonzero().flatten().tolist()
         first_step = trainer.global_step - len(self._losses)
         self._losses = []
         if bad:

@@ -8,6 +8,7 @@ import lightning
 
 from initlab.results.metrics_csv import MetricsCsv
 from initlab.training.classifier import Classifier
+from initlab.training.group import ALONE, Group
 from initlab.training.log import Log
 
 
@@ -19,10 +20,11 @@ class History(lightning.Callback):
     Args:
         table: the rows.
         log: is told each row that is kept from before, when training starts, and each that is written.
+        group: the processes of the run; the first of them writes.
     """
 
-    def __init__(self, table: MetricsCsv, log: Log) -> None:
-        self.table = table
+    def __init__(self, table: MetricsCsv, log: Log, group: Group = ALONE) -> None:
+        self.table, self.group = table, group
         self.listener = log  # `log` is a name that Lightning gives every callback
         self.last: dict[str, float] = {}
         self._started = 0.0
@@ -30,7 +32,8 @@ class History(lightning.Callback):
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Drop the rows of epochs still to come, and start the clock of an epoch begun before."""
         self._started = time.perf_counter()
-        self.table.truncate(trainer.current_epoch)
+        if self.group.leads:
+            self.table.truncate(trainer.current_epoch)
         assert isinstance(pl_module, Classifier)
         self.listener.training(pl_module.model, int(trainer.num_training_batches))
         for row in self.table.rows():
@@ -47,5 +50,6 @@ class History(lightning.Callback):
         seconds = time.perf_counter() - self._started
         row = {"epoch": trainer.current_epoch, "step": trainer.global_step, **self.last}
         row["seconds"] = round(seconds, 4)
-        self.table.append(row)
+        if self.group.leads:
+            self.table.append(row)
         self.listener.epoch(row)
