@@ -22,7 +22,7 @@ NETWORK = [
     "lr=0.01",
     "seed=0,1",
     "epochs=120",
-    "trainer.limit_train_batches=null",
+    "trainer.limit_train_batches=99",
 ]
 
 

@@ -87,6 +87,7 @@ def test_two_processes_train_the_network_that_one_trains(
     assert [result.device for result in Store(tmp_path / "both").results()] == ["2 x cpu"]
 
 
+@pytest.mark.faults
 @pytest.mark.slow
 @pytest.mark.parametrize("network", [[], CONVOLUTIONAL], ids=["mlp", "batch-norm"])
 def test_stopped_by_a_signal_to_either_rank_it_goes_on_at_the_step_where_it_stopped(
@@ -123,6 +124,7 @@ def test_what_two_processes_began_one_ends(
         assert row == pytest.approx(other, rel=1e-10)
 
 
+@pytest.mark.faults
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("act", "status", "error"),

@@ -246,3 +246,34 @@ def test_a_compiled_network_trains_as_the_plain_one_up_to_rounding(
         assert second.metrics[key] == pytest.approx(first.metrics[key], rel=1e-4), key
     ours, theirs = (weights(tmp_path / "out" / "runs" / run_id(config)) for config in (compiled, plain))
     assert ours.keys() == theirs.keys()
+
+
+def test_a_signal_while_a_checkpoint_is_written_leaves_it_whole(
+    compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = compose(*TINY, "epochs=3", "lr=0.01")
+    replace = os.replace
+
+    def interrupted(source: Any, target: Any) -> None:
+        if str(target).endswith("last.ckpt"):
+            os.kill(os.getpid(), signal.SIGUSR2)
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("initlab.training.checkpoint.os.replace", interrupted)
+        stopped = run_task(config)
+    # Asked to in the epoch's own write, it ends the next step, and saves that.
+    assert (stopped.status, stopped.error) == ("killed", "stopped by SIGUSR2 after step 5")
+    torch.load(tmp_path / "out" / "runs" / run_id(config) / "checkpoints" / "last.ckpt", weights_only=True)
+    assert run_task(config).status == "ok"
+
+
+def test_a_signal_while_the_parts_are_imported_stops_the_run_before_it_begins(
+    compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slow_import.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGUSR2)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    config = compose(*TINY, "task._target_=slow_import.fit")
+    stopped = run_task(config)
+    assert (stopped.status, stopped.error) == ("killed", "stopped by SIGUSR2")
+    assert run_task({**config, "task": {"_target_": "initlab.task.fit.fit", "name": "fit"}}).status == "ok"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from initlab.errors import ConfigError, DataError
+from initlab.errors import ConfigError, DataError, InitlabError
 from initlab.results.atomic import OutputError
 from initlab.results.identity import run_id
 from initlab.results.lock import Held, Lock
@@ -105,6 +105,7 @@ def test_an_interrupt_is_recorded_as_killed_and_passed_on(
         (["model.width=-3"], ConfigError, "model.width=-3: must be a positive whole number"),
         (["batch_size=0"], ConfigError, "batch_size=0: must be a positive whole number"),
         (["trainer.devices=0"], ConfigError, "trainer.devices=0: must be a whole number >= 1"),
+        (["trainer.devices=2", "trainer.cuda_graphs=true"], InitlabError, "a graph is of one process"),
         (["trainer.strategy=fsdp"], ConfigError, "trainer.strategy=fsdp: can be auto or ddp"),
         (["trainer.num_nodes=2"], ConfigError, "trainer.num_nodes=2: only hydra/launcher=slurm starts"),
         (["epochs=0"], ConfigError, "epochs=0: must be at least 1"),

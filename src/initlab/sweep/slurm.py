@@ -165,7 +165,7 @@ def on_slurm(run: Run, cells: Sequence[Cell], report: Report, fail_fast: bool, o
         return
     if options.resources.ranks.total > 1 and any(cell.others for cell in cells):
         raise ConfigError(
-            "sweep.population trains several runs in one process, and hydra.launcher.resources gives each run "
+            "sweep.population trains several runs in one process, and hydra.launcher.resources gives each "
             f"{options.resources.ranks.total}: take sweep.population=null, or one GPU for a job"
         )
     cells = [replace(cell, config=options.resources.give(cell.config)) for cell in cells]

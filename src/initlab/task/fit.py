@@ -71,7 +71,7 @@ def fit(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
         Refused: the init does not fit the norm or the network.
     """
     ranks = Ranks.of(config)
-    _check_cuda_graphs(config["trainer"], ranks)
+    _check_cuda_graphs(config["trainer"])
     group = Group.join() if ranks.total > 1 else ALONE
     # What can be refused without the data comes first, before any file of an older run is touched.
     source, init = build_source(config), build_init(config)
@@ -150,7 +150,7 @@ def _trainer(
     return trainer
 
 
-def _check_cuda_graphs(trainer: Mapping[str, Any], ranks: Ranks) -> None:
+def _check_cuda_graphs(trainer: Mapping[str, Any]) -> None:
     """Refuse a graph of what it cannot hold.
 
     Raises:
@@ -158,10 +158,8 @@ def _check_cuda_graphs(trainer: Mapping[str, Any], ranks: Ranks) -> None:
     """
     if not trainer["cuda_graphs"]:
         return
-    if ranks.total > 1:
-        raise ConfigError(
-            f"trainer.cuda_graphs=true: a graph is one process's, and the run has {ranks.total}; leave it at false"
-        )
+    if (number := Ranks.of({"trainer": trainer}).total) > 1:
+        raise ConfigError(f"trainer.cuda_graphs=true: a graph is of one process, and this run has {number}")
     if trainer["accelerator"] == "cpu" or not torch.cuda.is_available():
         raise ConfigError("trainer.cuda_graphs=true: needs a CUDA device; leave it at false")
     if trainer["accumulate_grad_batches"] != 1:
