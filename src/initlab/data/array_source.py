@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from initlab.data.augmentation import Augmentation
-from initlab.data.base import Loaders, Source
+from initlab.data.base import EVAL_BATCH_SIZE, Loaders, Source
 from initlab.data.checks import check_fraction, check_inputs, check_labels, check_positive
 from initlab.data.preprocessing import Preprocessing
 from initlab.data.resident import Examples, Resident
@@ -69,7 +69,11 @@ class ArraySource(Source):
         return Parts(train[kept], train[val], test)
 
     def loaders(
-        self, batch_size: int, seed: int, device: torch.device | str = "cpu", eval_batch_size: int = 1000
+        self,
+        batch_size: int,
+        seed: int,
+        device: torch.device | str = "cpu",
+        eval_batch_size: int = EVAL_BATCH_SIZE,
     ) -> Loaders:
         """Read the data, move it to the device and make the streams; see :meth:`Source.loaders`."""
         check_positive("batch_size", batch_size)

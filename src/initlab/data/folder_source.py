@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms import v2
 
-from initlab.data.base import Loaders, Source
+from initlab.data.base import EVAL_BATCH_SIZE, Loaders, Source
 from initlab.data.checks import check_fraction, check_labels, check_positive
 from initlab.data.preprocessing import Preprocessing
 from initlab.data.split import held_out
@@ -86,7 +86,11 @@ class FolderSource(Source):
         """Give what is done to an image that is not augmented."""
 
     def loaders(
-        self, batch_size: int, seed: int, device: torch.device | str = "cpu", eval_batch_size: int = 1000
+        self,
+        batch_size: int,
+        seed: int,
+        device: torch.device | str = "cpu",
+        eval_batch_size: int = EVAL_BATCH_SIZE,
     ) -> Loaders:
         """List the files and make the streams; see :meth:`Source.loaders`."""
         check_positive("batch_size", batch_size)
