@@ -33,7 +33,7 @@ class Cifar10(ImageSource):
         augment: crop (padding 4) and horizontal flip of the training images.
         cutout: hide one square of each training image.
         cutout_length: its side in pixels.
-        symmetric: normalize to [-1, 1] instead (Defazio & Bottou, App. F): ``data=cifar10_symmetric``.
+        symmetric: normalize to [-1, 1] instead (Defazio & Bottou, App. F).
     """
 
     root: str | Path
