@@ -27,6 +27,8 @@ def run(config):
         case "raise":
             raise ValueError("out of luck")
         case "lose":  # what a lost connection to another rank looks like
+            while len(os.listdir(config["folder"])) < len(config["acts"]):
+                time.sleep(0.01)  # the others have not started yet
             time.sleep(0.5)
             raise RuntimeError("connection closed by peer")
         case "kill":
