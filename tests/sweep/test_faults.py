@@ -69,7 +69,7 @@ def test_a_worker_killed_from_outside_loses_its_run_alone(tmp_path: Path) -> Non
 
 def test_a_run_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
     sweep = FaultySweep(tmp_path, num_cells=3)
-    code, _ = sweep.run("hydra.launcher.timeout_min=0.02", faults={1: "sleep"})
+    code, _ = sweep.run("hydra.launcher.timeout_min=0.1", faults={1: "sleep"})
     assert code == 0
     assert sweep.states() == {0: "ok", 1: "killed", 2: "ok"}
     (killed,) = [r for r in Store(sweep.output_dir).results() if r.status == "killed"]
