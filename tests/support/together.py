@@ -1,12 +1,13 @@
 """What the ranks of :mod:`test_group` do, without torch: the config says it, rank by rank."""
 
+import atexit
 import os
 import signal
 import sys
 import time
 
 from initlab.errors import ConfigError, Refused
-from initlab.stopping import deferred, requested
+from initlab.stopping import Stopped, deferred, requested
 
 
 def run(config):
@@ -24,6 +25,9 @@ def run(config):
                 while requested() is None:
                     time.sleep(0.01)
             return requested()
+        case "stop":
+            atexit.register(time.sleep, 1)  # a process may take its time to end
+            raise Stopped("stopped by SIGUSR2 after step 7")
         case "raise":
             raise ValueError("out of luck")
         case "lose":  # what a lost connection to another rank looks like

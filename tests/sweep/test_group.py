@@ -85,6 +85,11 @@ def test_a_request_to_stop_reaches_every_rank(tmp_path: Path) -> None:
         assert together(tmp_path, "listen", "listen") == "SIGUSR2"
 
 
+def test_ranks_that_stop_together_say_where_however_long_they_take_to_end(tmp_path: Path) -> None:
+    with listening(), pytest.raises(Stopped, match=r"^stopped by SIGUSR2 after step 7$"):
+        together(tmp_path, "stop", "stop")
+
+
 def test_ranks_deaf_to_the_request_are_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(group, "STOP_GRACE_S", 0.5)
     when_started(tmp_path, 2, lambda: os.kill(os.getpid(), signal.SIGTERM))

@@ -199,7 +199,7 @@ class Member:
 
     def dismiss(self) -> None:
         """Ask it to end because another has failed; what comes of that is no failure of its own."""
-        if self.open and not self.dismissed:
+        if self.open and self.ending is None and not self.dismissed:
             self.dismissed = True
             self.ask("SIGTERM")
 
@@ -241,8 +241,11 @@ def _watch(members: Sequence[Member], turn: Turn | None) -> tuple[int, list[Endi
             for member in members:
                 member.ask(requested() or "SIGTERM")
         # Rank 0 may take its time to return, for a logger's last upload; the others have nothing left to do.
-        if members[0].ending is not None or elsewhere or any(member.failed for member in members):
+        kinds = {ending.kind for ending in (*elsewhere, *(m.ending for m in members if m.ending is not None))}
+        if kinds - {"returned", "stopped"} or _returned(members[0]):
             dismiss_at, kill_at = min(dismiss_at, now + SETTLE_S), min(kill_at, now + SETTLE_S + GRACE_S)
+        elif "stopped" in kinds:  # together: a large checkpoint takes its time
+            kill_at = min(kill_at, now + STOP_GRACE_S)
         if now > dismiss_at:
             for member in members:
                 member.dismiss()
@@ -254,12 +257,16 @@ def _watch(members: Sequence[Member], turn: Turn | None) -> tuple[int, list[Endi
     return interrupts, [ending for member in members for ending in member.told] + elsewhere
 
 
+def _returned(member: Member) -> bool:
+    return member.ending is not None and member.ending.kind == "returned"
+
+
 def _told(first: Member, endings: Sequence[Ending], interrupts: int) -> Any:
     """Return the value of rank 0, or raise what ended the group."""
     if interrupts:
         raise KeyboardInterrupt
     failed = sorted((ending for ending in endings if ending.kind != "returned"), key=lambda e: e.time)
-    if not failed and first.ending is not None:
+    if not failed and _returned(first):
         return first.value
     of_kind = {ending.kind: ending for ending in reversed(failed)}  # the first of each
     if "stopped" in of_kind:
@@ -268,6 +275,8 @@ def _told(first: Member, endings: Sequence[Ending], interrupts: int) -> Any:
         raise Stopped(f"stopped by {name}")
     if "died" in of_kind:  # the others lost their connection to it
         raise Stopped(of_kind["died"].message)
+    if not failed:
+        raise Stopped("rank 0 was killed, for it did not end with the others")
     cause = failed[0]
     if cause.kind == "refused":
         raise Refused(cause.message)

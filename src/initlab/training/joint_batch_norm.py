@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
+from torch import Tensor, distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from initlab.errors import ConfigError
@@ -32,6 +32,27 @@ def join_batch_norms_(model: nn.Module) -> None:
         module.forward = partial(_forward, module)  # type: ignore[method-assign]
 
 
+class _Total(torch.autograd.Function):
+    """The sum over all processes, which is also what becomes of its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        total = values.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        total = gradient.contiguous().clone()
+        distributed.all_reduce(total)
+        return total
+
+
+def _over_all(values: Tensor) -> Tensor:
+    total: Tensor = _Total.apply(values)
+    return total
+
+
 def _forward(module: _BatchNorm, inputs: Tensor) -> Tensor:
     if not module.training:
         return type(module).forward(module, inputs)
@@ -39,10 +60,10 @@ def _forward(module: _BatchNorm, inputs: Tensor) -> Tensor:
     shape = (1, -1, *[1] * (inputs.dim() - 2))
     values = inputs if inputs.dtype == torch.float64 else inputs.float()
     count = torch.full((1,), inputs.numel() / inputs.shape[1], dtype=values.dtype, device=values.device)
-    *sums, total = all_reduce(torch.cat([values.sum(dims), count])).split([inputs.shape[1], 1])
+    *sums, total = _over_all(torch.cat([values.sum(dims), count])).split([inputs.shape[1], 1])
     mean = sums[0] / total
     centred = values - mean.view(shape)
-    variance = all_reduce(centred.square().sum(dims)) / total
+    variance = _over_all(centred.square().sum(dims)) / total
     outputs = centred * (variance + module.eps).rsqrt().view(shape)
     if module.affine:
         outputs = outputs * module.weight.view(shape) + module.bias.view(shape)
