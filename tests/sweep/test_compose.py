@@ -76,6 +76,12 @@ def test_a_wrong_override_is_told_in_one_line(composer: Composer, argument: str,
     assert "\n" not in str(error.value)
 
 
+def test_a_misspelt_experiment_of_a_paper_is_told_the_nearest(composer: Composer) -> None:
+    told = r"there is no experiment=arpit2019/fig44; did you mean arpit2019/fig4\? \(experiment can be .*grid"
+    with pytest.raises(ConfigError, match=told):
+        composer.compose(["experiment=arpit2019/fig44"])
+
+
 def test_a_wrong_option_names_the_nearest_and_lists_all(composer: Composer) -> None:
     with pytest.raises(ConfigError, match=r"there is no model=wrm; did you mean wrn\? \(model can be .*mlp"):
         composer.compose(["model=wrm"])

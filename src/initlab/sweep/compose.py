@@ -18,6 +18,7 @@ from typing import Any
 from hydra import initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, MissingConfigException
@@ -107,7 +108,7 @@ class Composer:
             for argument in structural:
                 group, option = str(parse(argument).key_or_group), parse(argument).value()
                 if self.is_group(group) and not isinstance(option, (str, type(None))):
-                    raise ConfigError(_no_option(group, str(option), self._loader.get_group_options(group)))
+                    raise ConfigError(_no_option(group, str(option), _options(self._loader, group)))
             config = self._load(structural)
             choices = dict(config.hydra.runtime.choices)
             params, laptop = config.hydra.sweeper.params, config.get("laptop")
@@ -134,13 +135,23 @@ class Composer:
                 self._config_name, list(structural), RunMode.RUN, from_shell=False
             )
         except MissingConfigException as error:
-            raise ConfigError(_missing_option(error)) from error
+            raise ConfigError(self._missing_option(error, structural)) from error
         except (HydraException, OmegaConfBaseException) as error:
             cause = error.__cause__ or error
             key = str(getattr(cause, "full_key", None))
             if key.startswith("hydra.launcher.") and isinstance(cause, ConfigAttributeError | ConfigKeyError):
                 raise ConfigError(self._foreign_setting(key)) from error
             raise ConfigError(" ".join(str(cause).split())) from error
+
+    def _missing_option(self, error: MissingConfigException, structural: Sequence[str]) -> str:
+        """Say that the group that was asked, as for ``experiment=arpit2019/fig4``, has no such option."""
+        missing = str(error.missing_cfg_file)
+        asked = {f"{group}/{parse(word).value()}": group for word in structural if (group := _group(word))}
+        group = asked.get(missing, missing.rpartition("/")[0])
+        options = _options(self._loader, group)
+        if not options:
+            return f"{missing}: no such configuration"
+        return _no_option(group, missing.removeprefix(f"{group}/"), options)
 
     def _foreign_setting(self, key: str) -> str:
         """Say that the launcher has no such setting, and which one has."""
@@ -297,13 +308,15 @@ def _nearest(key: str, schema: DictConfig) -> str:
     return f"did you mean {close[0]}?" if close else "see --cfg job for all keys"
 
 
-def _missing_option(error: MissingConfigException) -> str:
-    missing = str(error.missing_cfg_file)
-    options = [str(option) for option in error.options or ()]
-    if not options:
-        return f"{missing}: no such configuration"
-    group, _, option = missing.rpartition("/")
-    return _no_option(group, option, options)
+def _options(loader: ConfigLoader, group: str) -> list[str]:
+    """Return the options of a group, those in folders of it with the folder's name."""
+    within = loader.get_group_options(group, ObjectType.GROUP)
+    nested = [f"{folder}/{option}" for folder in within for option in _options(loader, f"{group}/{folder}")]
+    return [*loader.get_group_options(group), *nested]
+
+
+def _group(argument: str) -> str:
+    return str(parse(argument).key_or_group)
 
 
 def _no_option(group: str, option: str, options: Sequence[str]) -> str:
