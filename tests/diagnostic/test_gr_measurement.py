@@ -32,10 +32,20 @@ MEASUREMENTS = [
 def test_every_layer_has_every_metric_and_what_is_not_there_is_null(measurement):
     metrics = measurement.metrics()
     quantities = ("weight", "bias", "weight_to_gradient", "actual")
-    assert set(metrics) == {f"gr_scaling/{q}/{entry.layer}" for q in quantities for entry in LAYERS}
+    of_layers = {f"gr_scaling/{q}/{entry.layer}" for q in quantities for entry in LAYERS}
+    pairs = [(row.layer, column.layer) for row in LAYERS for column in LAYERS] if measurement.heat_map else []
+    blocks = {f"gr_scaling/block/{row}/{column}" for row, column in pairs}
+    assert set(metrics) == {"gr_scaling/spread"} | of_layers | blocks
     assert metrics["gr_scaling/weight/stem"] == 4.0
     assert metrics["gr_scaling/bias/stem"] is None
     assert json.loads(json.dumps(metrics, allow_nan=False)) == metrics
+
+
+def test_the_spread_is_the_largest_scaling_over_the_smallest_and_blocks_stand_under_row_and_column():
+    plain, mapped = (measurement.metrics() for measurement in MEASUREMENTS)
+    assert plain["gr_scaling/spread"] == 4.0 / 1e-30
+    assert mapped["gr_scaling/block/stem/head"] == 3.0
+    assert mapped["gr_scaling/block/body.0/body.0"] == 0.0
 
 
 @pytest.mark.parametrize("measurement", MEASUREMENTS)

@@ -238,7 +238,10 @@ def test_metrics_rows_and_figure_name_every_layer(rng, tmp_path):
     batch = torch.randn(9, 6, generator=rng), torch.randint(5, (9,), generator=rng)
     found = GrScaling(heat_map=True)(net, batch, rng)
     metrics = found.metrics()
-    assert len(metrics) == 4 * 3
+    assert len(metrics) == 4 * 3 + 1 + 3 * 3  # of each layer, the spread, the blocks
+    scalings = [metrics[f"gr_scaling/weight/{name}"] for name in "024"]
+    assert metrics["gr_scaling/spread"] == max(scalings) / min(scalings)
+    assert metrics["gr_scaling/block/2/4"] == found.heat_map[1][2]
     for quantity in ("weight", "bias", "weight_to_gradient", "actual"):
         for name in "024":
             value = metrics[f"gr_scaling/{quantity}/{name}"]

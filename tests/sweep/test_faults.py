@@ -73,7 +73,7 @@ def test_a_run_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
     assert code == 0
     assert sweep.states() == {0: "ok", 1: "killed", 2: "ok"}
     (killed,) = [r for r in Store(sweep.output_dir).results() if r.status == "killed"]
-    assert killed.error == "stopped after timeout_min=0.02"
+    assert killed.error == "stopped after timeout_min=0.1"
     assert_all_ok_and_only_these_ran_again(sweep, {1})
 
 

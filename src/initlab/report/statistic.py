@@ -69,9 +69,8 @@ def difference_of_means(
     difference = fmean(a) - fmean(b)
     if not any(errors):
         return Interval(difference, difference, difference)
-    freedom = sum(errors) ** 2 / sum(
-        error**2 / (len(values) - 1) for error, values in zip(errors, (a, b), strict=True)
-    )
+    shares = [error / sum(errors) for error in errors]  # squares of the errors themselves may underflow
+    freedom = 1 / sum(share**2 / (len(values) - 1) for share, values in zip(shares, (a, b), strict=True))
     low, high = _widened(a, b, freedom, level, resamples, seed)
     return Interval(difference, difference + low, difference + high)
 
