@@ -15,8 +15,8 @@ from initlab.errors import ConfigError
 from initlab.results.identity import run_id
 from initlab.results.metrics_csv import MetricsCsv
 from initlab.task import run_task
-from initlab.training.checkpoint import Checkpoint
 from initlab.training.classifier import Classifier
+from interrupted import interrupt
 from tiny_run import TINY, Compose
 
 CONVOLUTIONAL = ["debug=smoke", "model=wrn", "model.num_blocks=1", "norm=batch", "init=orthogonal"]
@@ -35,17 +35,7 @@ def test_resumed_at_an_epochs_end_the_weights_are_bit_identical(
     whole = compose(*arguments, f"paths.output_dir={tmp_path / 'whole'}")
     assert run_task(whole).status == "ok"
     stopped = compose(*arguments, f"paths.output_dir={tmp_path / 'stopped'}")
-    write = Checkpoint.on_train_epoch_end
-
-    def write_and_stop(self: Checkpoint, trainer: Any, module: Any) -> None:
-        write(self, trainer, module)
-        if trainer.current_epoch == 1:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoint, "on_train_epoch_end", write_and_stop)
-        with pytest.raises(KeyboardInterrupt):
-            run_task(stopped)
+    interrupt(stopped, epoch=1, monkeypatch=monkeypatch)
     assert run_task(stopped).status == "ok"
     folders = [tmp_path / name / "runs" / run_id(whole) for name in ("whole", "stopped")]
     first, second = (weights(folder) for folder in folders)

@@ -18,8 +18,8 @@ from initlab.results.record import RunResult
 from initlab.results.run_folder import RunFolder
 from initlab.task import run_task
 from initlab.tracking.metrics import ADDED, BEST, EPOCH, FITTED
-from initlab.training.checkpoint import Checkpoint
 from initlab.training.classifier import Classifier
+from interrupted import interrupt
 from offline_wandb import composed, files, no_account
 from tiny_run import TINY, Compose
 from wandb_file import WandbFile
@@ -164,17 +164,7 @@ def test_each_offline_file_of_a_run_that_went_on_holds_the_whole_run(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = composed(folder, *TINY, "epochs=3", "lr=0.02")
-    write = Checkpoint.on_train_epoch_end
-
-    def write_and_stop(self: Checkpoint, trainer: Any, module: Any) -> None:
-        write(self, trainer, module)
-        if trainer.current_epoch == 1:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoint, "on_train_epoch_end", write_and_stop)
-        with pytest.raises(KeyboardInterrupt):
-            run_task(config)
+    interrupt(config, epoch=1, monkeypatch=monkeypatch)
     assert run_task(config).status == "ok"
     first, second = files(config)
     assert (first.summary["status"], second.summary["status"]) == ("killed", "ok")
