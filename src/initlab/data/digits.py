@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from sklearn.datasets import load_digits
 from torch import Tensor
 
 from initlab.data.array_source import ArraySource
@@ -46,6 +45,8 @@ class Digits(ArraySource):
 
     def read(self) -> tuple[Examples, Examples]:
         """Read all digits and part off the test images."""
+        from sklearn.datasets import load_digits  # 2 s that asking whether a network fits need not pay
+
         pixels, labels = load_digits(return_X_y=True)
         images = torch.from_numpy(pixels).to(torch.uint8).view(-1, 1, 8, 8)
         digits = Examples(images, torch.from_numpy(labels).to(torch.int64))

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.datasets import load_svmlight_files
 from torch import Tensor
 
 from initlab.data.checks import reason
@@ -109,6 +108,8 @@ def read_text(train: Path, test: Path | None) -> Arrays:
     Raises:
         DataError: a file is damaged, or the test file has a label that the training file has not.
     """
+    from sklearn.datasets import load_svmlight_files  # as in digits: nothing that is not read
+
     paths = [train] if test is None else [train, test]
     try:
         loaded = load_svmlight_files(paths, dtype=np.float32, zero_based=False)
