@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from initlab.report.claims import Findings
-from initlab.report.evidence import Evidence
+from initlab.report.evidence import Cell, Evidence
 from initlab.report.form.accuracy import accuracy
 from initlab.report.form.jobs import jobs
 from initlab.report.form.lines import lines
 from initlab.report.form.profile import profile
 from initlab.report.form.survival import survival
 from initlab.report.layers import last, start
-from initlab.report.measure import SURVIVAL, TEST, TEST_ERROR, VALIDATION, Measure
+from initlab.report.measure import SURVIVAL, TEST, TEST_ERROR, TRAINING, VALIDATION, Measure
 from initlab.report.points import SERIES, points
 from initlab.report.verdict import Verdict, better, keeps
 
@@ -25,6 +25,10 @@ FIRST = Measure(
 HESSIAN = Measure(
     ("hessian/log10_spectral_norm",), "log10 of the Hessian's spectral norm", higher_is_better=False
 )
+ABOVE = Measure(
+    ("share_above_0.9",), "jobs with a test accuracy above 90% (%)", factor=100, diverged=0.0, center="share",
+    read=lambda cell: above(cell, 0.9),
+)  # fmt: skip
 METHODS = (*SERIES, "warmup_epochs")
 NETWORK = ("data", "model", "model.depth", "model.num_blocks", "model.widen_factor")
 
@@ -77,6 +81,7 @@ def fig2(evidence: Evidence) -> Findings:
                 True,
             ),
             jobs(every, "Figure 2, right: test accuracy of every job, sorted."),
+            accuracy(points(evidence, ABOVE, panel=()), "Figure 2, right, read off at 90%."),
         ),
         (
             *better(by_depth, "proposed", "data_dependent", at=lambda depth: depth >= 100),
@@ -85,14 +90,26 @@ def fig2(evidence: Evidence) -> Findings:
     )
 
 
+def above(cell: Cell, accuracy: float) -> float | None:
+    """Return 1 where a run ends with a higher test accuracy, else 0; None where it has not ended."""
+    value = cell.metric("test/acc") if cell.status == "ok" else None
+    return None if value is None else float(value > accuracy)
+
+
 def fig3_left(evidence: Evidence) -> Findings:
     """Accuracy of weight-normalized convolutional networks on CIFAR-10 by depth: Figure 3, left.
 
     The paper states that only the proposed initialization trains 100 layers.
     """
     found = points(evidence, VALIDATION, x="model.depth", panel=(), best=("lr", "optim.weight_decay"))
-    form = lines(found, "Figure 3, left: validation accuracy by depth, each at its best setting.", log_x=True)
-    return Findings((form,), better(found, "proposed", "data_dependent", at=lambda depth: depth >= 50))
+    fitted = points(
+        evidence, TRAINING, x="model.depth", panel=(), best=("lr", "optim.weight_decay"), choose=VALIDATION
+    )
+    forms = (
+        lines(found, "Figure 3, left: validation accuracy by depth, each at its best setting.", log_x=True),
+        lines(fitted, "Figure 3, left: training accuracy of the same runs.", log_x=True),
+    )
+    return Findings(forms, better(found, "proposed", "data_dependent", at=lambda depth: depth >= 50))
 
 
 def fig3_right(evidence: Evidence) -> Findings:

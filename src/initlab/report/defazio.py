@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from statistics import median
 
@@ -27,6 +28,8 @@ OBSERVED = Measure(
     ("gr_scaling/theory_over_actual",), "GR scaling over its measured value", center="median", log=True
 )
 LOSS = Measure(("normalized_loss",), "median training loss over the worst init's", higher_is_better=False)
+WORST = Measure(("share_worst",), "data sets (%)", factor=100, center="share", higher_is_better=False)
+BEST = Measure(("share_best",), "data sets (%)", factor=100, center="share")
 
 
 def fig1(evidence: Evidence) -> Findings:
@@ -115,21 +118,6 @@ def table2(evidence: Evidence) -> Findings:
     losses = replace(TRAINING_LOSS, center="median")
     found = points(evidence, losses, x="data.dataset", panel=(), best="lr", choose=losses, x_label="data set")
     relative = _over_the_worst(found)
-    told = {
-        number.axes.get("init"): number
-        for number in evidence.published.numbers
-        if number.metric in LOSS.metrics
-    }
-    means = Points(
-        tuple(
-            Point(
-                "", series, None, tuple(values.values()), tuple(c for p in found.at(series) for c in p.cells),
-                published=told.get(series),
-            )
-            for series, values in relative.items()
-        ),
-        LOSS,
-    )  # fmt: skip
     ours = relative.get("geometric", {})
     verdicts = [
         smaller(
@@ -139,8 +127,29 @@ def table2(evidence: Evidence) -> Findings:
         for series, other in relative.items()
         if series != "geometric"
     ]
+    best = {x: min(values[x] for values in relative.values() if x in values) for x in ours}
+
+    def each(measure: Measure, of: Callable[[str, float], float]) -> Points:
+        told = {n.axes.get("init"): n for n in evidence.published.numbers if n.metric in measure.metrics}
+        made = []
+        for series, values in relative.items():
+            cells = tuple(cell for point in found.at(series) for cell in point.cells)
+            shown = tuple(measure.shown(of(x, value)) for x, value in values.items())
+            made.append(Point("", series, None, shown, cells, published=told.get(series)))
+        return Points(tuple(made), measure)
+
     forms = (
-        accuracy(means, "Table 2: mean over data sets of the loss divided by the worst init's."),
+        accuracy(
+            each(LOSS, lambda _, value: value),
+            "Table 2: mean over data sets of the loss divided by the worst init's.",
+        ),
+        accuracy(
+            each(WORST, lambda _, value: float(value == 1)), "Table 2: data sets on which an init is worst."
+        ),
+        accuracy(
+            each(BEST, lambda x, value: float(value == best.get(x))),
+            "Table 2: data sets on which an init is best.",
+        ),
         accuracy(found, "Figure 4: median training loss by data set, at each init's best learning rate."),
     )
     return Findings(forms, tuple(verdicts))
