@@ -4,7 +4,6 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,9 +48,8 @@ def test_a_task_killed_outright_ends_its_job_and_the_next_launch_runs_what_is_mi
     make_sweep: MakeSweep,
 ) -> None:
     sweep = make_sweep(2)
-    log: Path = sweep.log.with_name("starts.1")
     process = sweep.start(*TWO_TASKS, faults={0: "sleep"})
-    sweep.wait_for(lambda: log.exists() and len(sweep.states()) == 1 and sweep.starts()[0] == 1, "both")
+    sweep.wait_for(lambda: all(sweep.starts(rank)[0] for rank in (0, 1)) and 1 in sweep.states(), "both")
     rank = sweep.pid(0, rank=1)
     with open(f"/proc/{rank}/stat") as file:
         task = int(file.read().rpartition(")")[2].split()[1])  # the rank's parent

@@ -46,16 +46,17 @@ class FaultySweep:
     def run(self, *arguments, faults=(), environment=()):
         return ended(self.start(*arguments, faults=faults, environment=environment))
 
-    def starts(self):
-        """Return how often each seed was started."""
-        lines = self.log.read_text().splitlines() if self.log.exists() else []
-        return Counter(int(line.split()[0]) for line in lines)
+    def starts(self, rank=0):
+        """Return how often each seed was started, by this one of its processes."""
+        return Counter(int(line[0]) for line in self._lines(rank))
 
     def pid(self, seed, rank=0):
         """Return the process in which a seed was last started."""
+        return [int(line[1]) for line in self._lines(rank) if int(line[0]) == seed][-1]
+
+    def _lines(self, rank):
         log = self.log if rank == 0 else self.log.with_name(f"{self.log.name}.{rank}")
-        lines = [line.split() for line in log.read_text().splitlines()]
-        return [int(line[1]) for line in lines if int(line[0]) == seed][-1]
+        return [line.split() for line in log.read_text().splitlines()] if log.exists() else []
 
     def states(self):
         """Return the status of each seed that has a result."""

@@ -21,8 +21,8 @@ RUNS = "runs.jsonl.xz"
 class Recorded:
     """``<root>/<sweep>/sweep.json`` and ``runs.jsonl.xz``, a line per run in the order of run ids.
 
-    A line holds the run's ``result.json`` and its CSV tables, column by column: ``metrics`` and those of
-    diagnostics. The same results give the same bytes.
+    A line holds the run's ``result.json``, less the paths in its config, and its CSV tables, column by
+    column: ``metrics`` and those of diagnostics. The same results give the same bytes.
 
     Args:
         root: ``docs/results``; it need not be there.
@@ -99,7 +99,9 @@ class Recorded:
         lines = []
         for result in sorted(results, key=lambda result: result.run_id):
             columns = {key: _columns(rows) for key, rows in tables(result.run_id).items()}
-            content = {"result": json.loads(result.to_json()), "tables": columns}
+            told = json.loads(result.to_json())
+            told["config"].pop("paths", None)  # where things lay on one machine
+            content = {"result": told, "tables": columns}
             lines.append(json.dumps(content, separators=(",", ":"), allow_nan=False))
         text = "".join(f"{line}\n" for line in lines)
         write_bytes(folder / RUNS, lzma.compress(text.encode(), preset=9))

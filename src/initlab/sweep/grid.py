@@ -157,7 +157,8 @@ def manifest(planned: Plan, arguments: Sequence[str]) -> dict[str, Any]:
         "name": planned.name,
         "experiment": planned.experiment,
         "scale": planned.scale,
-        "command": f"python train.py -m {' '.join(arguments)}",
+        # Where things lie on one machine is no part of what was run.
+        "command": " ".join(["python train.py -m", *(a for a in arguments if not a.startswith("paths."))]),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "cells": [{"run_id": cell.run_id, "overrides": dict(cell.axes)} for cell in planned.cells],
     }

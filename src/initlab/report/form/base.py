@@ -10,10 +10,11 @@ from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from initlab.report.figure import COLOURS as SERIES_COLOURS
 from initlab.report.figure import GREY, MARKERS, STYLE
@@ -164,6 +165,7 @@ def place_xs(ax: Axes, xs: Sequence[Any], log_x: bool) -> dict[Any, float]:
         return places
     if log_x:
         ax.set_xscale("log")
+        _name_powers(ax.xaxis, float(min(xs, default=1)), float(max(xs, default=1)))
     if len(xs) <= 12:
         ax.xaxis.set_major_locator(FixedLocator(list(xs)))
         ax.xaxis.set_minor_locator(NullLocator())
@@ -171,10 +173,26 @@ def place_xs(ax: Axes, xs: Sequence[Any], log_x: bool) -> dict[Any, float]:
     return {x: float(x) for x in xs}
 
 
+def logarithmic(ax: Axes) -> None:
+    """Make the vertical axis logarithmic; called when all is drawn."""
+    ax.set_yscale("log")
+    _name_powers(ax.yaxis, *ax.get_ylim())
+
+
+def _name_powers(axis: Axis, low: float, high: float) -> None:
+    # matplotlib's own names of powers are mathematics, which CLAIM_STYLE leaves unread.
+    subs = (1.0,) if high > 300 * low else (1.0, 2.0, 5.0)
+    axis.set_major_locator(LogLocator(subs=subs, numticks=12))
+    axis.set_major_formatter(
+        FuncFormatter(lambda value, _: f"{value:g}".replace("e-0", "e-").replace("e+0", "e"))
+    )
+    axis.set_minor_formatter(NullFormatter())
+
+
 def scale_y(ax: Axes, measure: Measure, values: Sequence[float]) -> None:
     """Make the axis logarithmic where the measure is, and hold percentages to 0 to 100."""
     if measure.log and values and min(values) > 0:
-        ax.set_yscale("log")
+        logarithmic(ax)
     elif measure.factor == 100 and values:
         low, high = min(values), max(values)
         ax.set_ylim(-3 if low < 25 else None, 103 if high > 85 else None)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from initlab.report.evidence import Evidence
-from initlab.report.form.base import Form, look
+from initlab.report.form.base import Form, logarithmic, look
 from initlab.report.points import Point, Points
 
 
@@ -49,7 +49,7 @@ def curves(
             ax.set_xlabel("epoch")
             ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
             if log_y and ax.lines:
-                ax.set_yscale("log")
+                logarithmic(ax)
         axes[0].set_ylabel(label)
 
     return Form(title, points, draw, tuple(points.panels) or ("",))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-from initlab.report.form.base import GREY, INK, Form, look, place_xs
+from initlab.report.form.base import GREY, INK, Form, logarithmic, look, place_xs
 from initlab.report.points import Points
 
 
@@ -34,7 +34,7 @@ def distribution(points: Points, title: str, target: float | None = None) -> For
             if target is not None:
                 ax.axhline(target, color=GREY, lw=0.9, ls=":")
             if points.measure.log:
-                ax.set_yscale("log")
+                logarithmic(ax)
             ax.set_xlabel(points.x)
         axes[0].set_ylabel(points.measure.label)
 

@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 
 from initlab.report.evidence import Cell
 from initlab.report.form.base import Form
-from initlab.report.measure import digits
 from initlab.report.points import Points
 
 Matrix = Sequence[Sequence[float]]
@@ -45,13 +44,18 @@ def heat_map(points: Points, title: str, matrix: Callable[[Cell], Matrix], label
             for i, row in enumerate(rows):
                 for j, value in enumerate(row):
                     ink = "#ffffff" if value <= 0 or math.log10(value) < middle else "#000000"
-                    ax.text(j, i, digits(value), ha="center", va="center", fontsize=7.5, color=ink)
+                    ax.text(j, i, brief(value), ha="center", va="center", fontsize=7.5, color=ink)
             ax.set_xticks(range(len(rows)), [str(i + 1) for i in range(len(rows))])
             ax.set_yticks(range(len(rows)), [str(i + 1) for i in range(len(rows))])
-        axes[0].set_ylabel(f"{axis}; {label}")
+        axes[0].set_ylabel(f"{axis} (a cell: {label})")
 
     panels = tuple(points.series) or ("",)
     return Form(title, points, draw, panels, height=3.2, share_y=False, legend=False)
+
+
+def brief(value: float) -> str:
+    """Write a number so short that a cell holds it: two digits, 0.0021, 65, 4.1e5."""
+    return f"{value:.2g}".replace("e+0", "e").replace("e-0", "e-")
 
 
 def _mean(found: Sequence[Matrix]) -> list[list[float]]:

@@ -8,7 +8,7 @@ from statistics import fmean, stdev
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from initlab.report.form.base import GREY, PAPER, Form, look
+from initlab.report.form.base import GREY, PAPER, Form, logarithmic, look
 from initlab.report.layers import along
 from initlab.report.points import Point, Points
 
@@ -51,7 +51,7 @@ def profile(
             if target is not None:
                 ax.axhline(target, color=GREY, lw=0.9, ls=":")
             if log_y and len(ax.lines) > (target is not None):
-                ax.set_yscale("log")
+                logarithmic(ax)
             ax.set_xlabel(x_label)
             ax.xaxis.set_major_locator(MaxNLocator(10, integer=True))
         axes[0].set_ylabel(label)
