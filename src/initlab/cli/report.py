@@ -77,6 +77,11 @@ def record(store: Store, name: str, records: Path | None) -> None:
         reports = [ClaimReport(claim, gather(sweep, claim.name, store, recorded)) for sweep in sweeps]
         if reports:
             typer.echo(f"wrote {recording.write_page(reports, recorded)}")
+    everything = [(sweep, claim_of(sweep, store, recorded)) for sweep in recorded.sweeps()]
+    index = [
+        ClaimReport(claim, gather(sweep, claim.name, store, recorded)) for sweep, claim in everything if claim
+    ]
+    typer.echo(f"wrote {recording.write_index(index, recorded)}")
 
 
 def _write_other(store: Store, sweep: str) -> list[str]:

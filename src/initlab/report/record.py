@@ -8,6 +8,7 @@ from pathlib import Path
 from initlab.errors import InitlabError
 from initlab.report.claim_report import ClaimReport, as_markdown
 from initlab.report.evidence import REDUCED
+from initlab.report.table import Table, markdown
 from initlab.results.atomic import write_bytes, write_text
 from initlab.results.recorded import Recorded
 
@@ -46,4 +47,30 @@ def write_page(reports: Sequence[ClaimReport], recorded: Recorded) -> Path:
     ordered = sorted(reports, key=lambda report: report.evidence.sweep.endswith(REDUCED))
     path = recorded.root / f"{ordered[0].claim.name}.md"
     write_text(path, "\n".join(map(as_markdown, ordered)))
+    return path
+
+
+def write_index(reports: Sequence[ClaimReport], recorded: Recorded) -> Path:
+    """Write ``README.md`` beside the records: a line for each recorded sweep with its runs and verdict.
+
+    Args:
+        reports: of all recorded sweeps.
+        recorded: where the index goes.
+
+    Raises:
+        OutputError: it could not be written.
+    """
+    rows = []
+    for report in reports:
+        name = report.evidence.sweep
+        size = "reduced" if report.label else "full"
+        rows.append(
+            (f"[{name}]({report.claim.name}.md)", report.claim.title, size, report.counts, report.verdict)
+        )
+    table = Table(
+        "What was run here", ("claim", "what it is", "size", "runs", "what the paper states"), tuple(rows), 5,
+        "Written by `python -m initlab record`. Reduced runs are not of the paper's size.",
+    )  # fmt: skip
+    path = recorded.root / "README.md"
+    write_text(path, markdown(table))
     return path
