@@ -30,8 +30,26 @@ class BasicLauncher(Launcher):
         """Return the environment of each run that is carried out at a time; None where that is elsewhere."""
         return [{}]
 
+    def verdicts(self, combinations: Sequence[str]) -> Sequence[tuple[str, str]]:
+        """Tell which combinations fit, in this process: its runs import torch anyway."""
+        if not combinations:
+            return []
+        from initlab.task.fitting import verdicts
 
-class PoolLauncher(BasicLauncher):
+        return verdicts(combinations)
+
+
+class Elsewhere(BasicLauncher):
+    """Keeps torch out of this process."""
+
+    def verdicts(self, combinations: Sequence[str]) -> Sequence[tuple[str, str]]:
+        """Tell which combinations fit, by a process that ends with its answers."""
+        from initlab.sweep.fitting import ask
+
+        return ask(combinations)
+
+
+class PoolLauncher(Elsewhere):
     """Runs several cells at a time, in worker processes on this machine."""
 
     def __init__(self, **options: Any) -> None:
@@ -51,7 +69,7 @@ class PoolLauncher(BasicLauncher):
         return places(cells, PoolOptions(**self.options))
 
 
-class SlurmLauncher(BasicLauncher):
+class SlurmLauncher(Elsewhere):
     """Submits the cells as SLURM job arrays and follows them."""
 
     def __init__(self, **options: Any) -> None:

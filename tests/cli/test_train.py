@@ -5,36 +5,33 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tiny_run import TINY
+from typed import ROOT, Typed, as_program, in_process
 
-ROOT = Path(__file__).parents[2]
-Train = Callable[..., subprocess.CompletedProcess[str]]
+Train = Callable[..., Typed]
 
 
 @pytest.fixture
 def train(tmp_path: Path) -> Train:
     """Run ``train.py`` in a folder of its own, with the output folder and the data folder there."""
+    return partial(as_program, tmp_path)
 
-    def run(*arguments: str, forbid: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "COLUMNS": "300", "INITLAB_DATA_DIR": str(tmp_path / "data")}
-        code = [str(ROOT / "train.py")]
-        if forbid:  # a module set to None in sys.modules cannot be imported
-            block = f"import sys, runpy; sys.modules.update({dict.fromkeys(forbid)!r})"
-            code = ["-c", f"{block}; runpy.run_path({code[0]!r}, run_name='__main__')"]
-        return subprocess.run(
-            [sys.executable, *code, *arguments],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
 
-    return run
+@pytest.fixture
+def train_here(tmp_path: Path) -> Train:
+    """Do so in this process."""
+    return partial(in_process, tmp_path)
+
+
+def without(*modules: str) -> tuple[str, ...]:
+    """The program where a module cannot be imported, because it is set to None in ``sys.modules``."""
+    block = f"import sys, runpy; sys.modules.update({dict.fromkeys(modules)!r})"
+    return "-c", f"{block}; runpy.run_path({str(ROOT / 'train.py')!r}, run_name='__main__')"
 
 
 @pytest.mark.parametrize(
@@ -49,7 +46,7 @@ def train(tmp_path: Path) -> Train:
     ids=lambda words: words[0],
 )
 def test_answers_without_torch(train: Train, arguments: list[str]) -> None:
-    done = train(*arguments, forbid=("torch", "lightning", "torchvision", "wandb"))
+    done = train(*arguments, code=without("torch", "lightning", "torchvision", "wandb"))
     assert done.returncode == 0, done.stderr
     assert done.stdout or done.stderr
 
@@ -87,7 +84,7 @@ def test_answers_without_torch(train: Train, arguments: list[str]) -> None:
 def test_a_mistake_ends_with_one_sentence_before_torch_is_imported(
     train: Train, tmp_path: Path, arguments: list[str], sentence: str
 ) -> None:
-    done = train(*arguments, forbid=("torch", "lightning", "torchvision"))
+    done = train(*arguments, code=without("torch", "lightning", "torchvision"))
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: {sentence}") or sentence in done.stderr
     assert done.stderr.count("\n") == 1
@@ -111,17 +108,17 @@ def test_a_mistake_ends_with_one_sentence_before_torch_is_imported(
     ids=lambda value: value[-1] if isinstance(value, list) else "",
 )
 def test_what_only_the_run_finds_out_ends_with_one_sentence_too(
-    train: Train, arguments: list[str], sentence: str
+    train_here: Train, arguments: list[str], sentence: str
 ) -> None:
-    done = train(*TINY, *arguments)
+    done = train_here(*TINY, *arguments)
     assert done.returncode == 2
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stderr.strip().count("\n") == 0
 
 
-def test_an_init_that_does_not_fit_exits_with_2_and_its_sentence(train: Train) -> None:
-    done = train(*TINY, "norm=none")
+def test_an_init_that_does_not_fit_exits_with_2_and_its_sentence(train_here: Train) -> None:
+    done = train_here(*TINY, "norm=none")
     assert done.returncode == 2
     assert "build the model with norm=weight" in done.stderr
 
@@ -132,28 +129,29 @@ def test_one_run_and_the_same_again(train: Train, tmp_path: Path) -> None:
     assert "ok: train/loss" in first.stderr
     (result,) = tmp_path.glob("outputs/runs/*/result.json")
     written = result.read_text()
-    again = train(*TINY)
+    again = train(*TINY, code=without("torch", "lightning", "torchvision"))
     assert again.returncode == 0
     assert "has its result already" in again.stderr
     assert result.read_text() == written
 
 
 @pytest.mark.parametrize("position", [0, 2, 4])
-def test_the_papers_command_to_the_letter(train: Train, tmp_path: Path, position: int) -> None:
+def test_the_papers_command_to_the_letter(train_here: Train, tmp_path: Path, position: int) -> None:
     words = ["model=wrn", "init=proposed", "lr=0.1", "seed=0-1,3"]
-    done = train(*words[:position], "-m", *words[position:], "debug=smoke", "trainer.num_threads=1")
+    done = train_here(*words[:position], "-m", *words[position:], "debug=smoke", "trainer.num_threads=1")
     assert done.returncode == 0, done.stderr
     results = [json.loads(path.read_text()) for path in tmp_path.glob("outputs/runs/*/result.json")]
     assert sorted(result["seed"] for result in results) == [0, 1, 3]
     assert {result["config"]["model"]["name"] for result in results} == {"wrn"}
 
 
-def test_a_sweep_on_worker_processes_is_the_sweep_in_one(train: Train, tmp_path: Path) -> None:
+def test_a_sweep_on_worker_processes_is_the_sweep_in_one(train_here: Train, tmp_path: Path) -> None:
     numbers = []
-    for launcher in ("basic", "pool"):
-        done = train(*TINY, "-m", "seed=0-2", f"hydra/launcher={launcher}", f"paths.output_dir={launcher}")
+    for name, launcher in (("basic", []), ("pool", ["hydra.launcher.num_workers=1"])):
+        places = [f"hydra/launcher={name}", *launcher, f"paths.output_dir={name}"]
+        done = train_here(*TINY, "-m", "seed=0-2", *places)
         assert done.returncode == 0, done.stderr
-        results = [json.loads(path.read_text()) for path in (tmp_path / launcher).glob("runs/*/result.json")]
+        results = [json.loads(path.read_text()) for path in (tmp_path / name).glob("runs/*/result.json")]
         numbers.append({result["run_id"]: result["metrics"] for result in results})
     assert len(numbers[0]) == 3
     assert numbers[0] == numbers[1]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hydra_plugins.initlab_launcher import BasicLauncher, PoolLauncher, SlurmLauncher
 
 from initlab.errors import ConfigError
 from initlab.sweep import fitting
@@ -72,3 +73,14 @@ def test_a_task_of_another_kind_is_not_asked(composer: Composer, answers: Path) 
     answers.write_text('#!/bin/sh\nsed \'s/.*/["refused", "no"]/\'\n')
     assert len(refusals(cells(composer))) == 1
     assert refusals(cells(composer, "task._target_=faulty.run")) == {}
+
+
+def test_the_launcher_that_runs_the_cells_in_this_process_asks_here_and_the_others_do_not(
+    composer: Composer, answers: Path
+) -> None:
+    answers.write_text('#!/bin/sh\nsed \'s/.*/["refused", "asked elsewhere"]/\'\n')
+    grid = cells(composer, "init=proposed", "norm=weight,none", "model.width=8")
+    (sentence,) = refusals(grid, BasicLauncher().verdicts).values()
+    assert sentence.endswith("build the model with norm=weight")
+    for launcher in (PoolLauncher(), SlurmLauncher()):
+        assert list(refusals(grid, launcher.verdicts).values()) == ["asked elsewhere"] * 2

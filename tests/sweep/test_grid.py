@@ -29,6 +29,9 @@ class Fake:
     ) -> None:
         in_process(self.run, cells, report, fail_fast)
 
+    def verdicts(self, combinations: Sequence[str]) -> list[tuple[str, str]]:
+        raise AssertionError("the test tells what is refused")
+
     def run(self, config: Any) -> RunResult:
         seed = config["seed"]
         self.ran.append(seed)
@@ -67,7 +70,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         launcher = Fake(statuses)
         code = 0
 
-        def refusals(cells: Sequence[Cell]) -> dict[str, str]:
+        def refusals(cells: Sequence[Cell], ask: Any = None) -> dict[str, str]:
             return {c.run_id: "it does not fit" for c in cells if c.config["seed"] in refused}
 
         words = ["model=mlp", "seed=0-3", f"paths.output_dir={tmp_path}", *arguments]

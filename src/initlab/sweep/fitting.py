@@ -1,8 +1,8 @@
 """Which cells an init or a network refuses, told before any cell runs.
 
 Fitting is a matter of network, init, norm and the shape of the data, so each such combination is asked once,
-however many cells have it. The network has to be built for that, in a process of its own
-(:mod:`initlab.task.fitting`), because planning imports no torch.
+however many cells have it. The network has to be built for that (:mod:`initlab.task.fitting`): in a process
+of its own, because planning imports no torch, unless the launcher runs the cells in this one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from initlab.errors import ConfigError
@@ -21,32 +21,12 @@ PARTS = ("model", "init", "norm", "data")
 TASKS = frozenset({"initlab.task.fit.fit", "initlab.task.probe.probe"})  # that build a network of the parts
 LIMIT_S = 180.0
 
-
-def refusals(cells: Sequence[Cell]) -> dict[str, str]:
-    """Return the run ids of the cells that would be refused, each with the sentence.
-
-    What cannot be told without the data, or within ``LIMIT_S``, is left for the run itself to say.
-
-    Raises:
-        ConfigError: a value of a cell makes no sense.
-    """
-    asked = [cell for cell in cells if cell.config.get("task", {}).get("_target_") in TASKS]
-    combination = {cell.run_id: _combination(cell.config) for cell in asked}
-    distinct = list(dict.fromkeys(combination.values()))
-    verdicts = dict(zip(distinct, _ask(distinct), strict=False))
-    for verdict, sentence in verdicts.values():
-        if verdict == "wrong":
-            raise ConfigError(sentence)
-    refused = {parts: why for parts, (verdict, why) in verdicts.items() if verdict == "refused"}
-    return {run_id: refused[parts] for run_id, parts in combination.items() if parts in refused}
+Ask = Callable[[Sequence[str]], Sequence[tuple[str, str]]]
+"""Takes combinations of parts, in JSON, and gives the verdict and the sentence on the first so many."""
 
 
-def _combination(config: Mapping[str, Any]) -> str:
-    return json.dumps({part: config[part] for part in PARTS}, sort_keys=True)
-
-
-def _ask(combinations: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the verdicts on the first so many combinations: on all, unless the process dies or is slow."""
+def ask(combinations: Sequence[str]) -> list[tuple[str, str]]:
+    """Ask a process of its own: the verdicts on all combinations, unless it dies or is slow."""
     if not combinations:
         return []
     command = [sys.executable, "-m", "initlab.task.fitting"]
@@ -67,3 +47,30 @@ def _ask(combinations: Sequence[str]) -> list[tuple[str, str]]:
         return []
     whole, _, _ = told.rpartition(b"\n")
     return [(verdict, why) for verdict, why in map(json.loads, whole.splitlines())]
+
+
+def refusals(cells: Sequence[Cell], ask: Ask = ask) -> dict[str, str]:
+    """Return the run ids of the cells that would be refused, each with the sentence.
+
+    What cannot be told without the data, or within ``LIMIT_S``, is left for the run itself to say.
+
+    Args:
+        cells: to be run.
+        ask: tells what fits.
+
+    Raises:
+        ConfigError: a value of a cell makes no sense.
+    """
+    asked = [cell for cell in cells if cell.config.get("task", {}).get("_target_") in TASKS]
+    combination = {cell.run_id: _combination(cell.config) for cell in asked}
+    distinct = list(dict.fromkeys(combination.values()))
+    verdicts = dict(zip(distinct, ask(distinct), strict=False))
+    for verdict, sentence in verdicts.values():
+        if verdict == "wrong":
+            raise ConfigError(sentence)
+    refused = {parts: why for parts, (verdict, why) in verdicts.items() if verdict == "refused"}
+    return {run_id: refused[parts] for run_id, parts in combination.items() if parts in refused}
+
+
+def _combination(config: Mapping[str, Any]) -> str:
+    return json.dumps({part: config[part] for part in PARTS}, sort_keys=True)

@@ -39,12 +39,15 @@ class Launcher(Protocol):
     def places(self, cells: Sequence[Cell]) -> Sequence[Mapping[str, str]] | None:
         """Return the environment of each run that is carried out at a time; None where that is elsewhere."""
 
+    def verdicts(self, combinations: Sequence[str]) -> Sequence[tuple[str, str]]:
+        """Tell which combinations of parts fit, where that is cheapest for this launcher."""
+
 
 def sweep(
     loader: ConfigLoader,
     launcher: Launcher,
     arguments: Sequence[str],
-    refusals: Callable[[Sequence[Cell]], Mapping[str, str]] = refusals,
+    refusals: Callable[..., Mapping[str, str]] = refusals,
 ) -> None:
     """Plan the grid, run what is missing, print the counts; exit 1 after a crash, 2 if the plan is wrong.
 
@@ -54,12 +57,14 @@ def sweep(
         arguments: as :func:`initlab.sweep.argv.rewrite` leaves them.
         refusals: tells which cells would be refused, and why.
     """
+    if not hasattr(launcher, "launch_cells"):
+        sys.exit("hydra/sweeper=grid needs one of the project's launchers, such as hydra/launcher=basic")
     try:
         planned = plan(Composer(loader), arguments)
         options = planned.cells[0].config["sweep"]
         store = Store(planned.cells[0].config["paths"]["output_dir"])
         todo = select(planned, store, options)
-        refused = refusals(todo)
+        refused = refusals(todo) if options["dry_run"] else refusals(todo, launcher.verdicts)
         if options["dry_run"]:
             states = store.states(cell.run_id for cell in planned.cells) | dict.fromkeys(refused, "refused")
             tell("\n".join(outcome.cells(planned, states, refused)))
@@ -73,8 +78,6 @@ def sweep(
     except InitlabError as error:
         tell(f"error: {error}", style="bold red")
         sys.exit(2)
-    if not hasattr(launcher, "launch_cells"):
-        sys.exit("hydra/sweeper=grid needs one of the project's launchers, such as hydra/launcher=basic")
     counts: Counter[str] = Counter({"refused": len(refused)} if refused else {})
     with progress() as display:
         done = len(planned.cells) - len(todo)

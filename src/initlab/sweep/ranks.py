@@ -33,7 +33,7 @@ class Ranks:
         """Read them from a configuration; only ``task=fit`` knows several.
 
         Raises:
-            ConfigError: they are no number of processes, or a strategy is asked for that this is not.
+            ConfigError: they are no number of processes, or a strategy or a graph is asked for that this is not.
         """
         trainer = config.get("trainer", {})
         if config.get("task", {}).get("name", "fit") != "fit":
@@ -47,7 +47,11 @@ class Ranks:
         if trainer.get("strategy", "auto") not in STRATEGIES:
             told = " or ".join(STRATEGIES)
             raise ConfigError(f"trainer.strategy={trainer['strategy']}: can be {told}")
-        return cls(number, nodes)
+        ranks = cls(number, nodes)
+        if ranks.total > 1 and trainer.get("cuda_graphs", False):
+            told = f"a graph is of one process, and this run has {ranks.total}"
+            raise ConfigError(f"trainer.cuda_graphs=true: {told}")
+        return ranks
 
     @classmethod
     def of_all(cls, configs: Iterable[Mapping[str, Any]]) -> Ranks:

@@ -154,12 +154,10 @@ def _check_cuda_graphs(trainer: Mapping[str, Any]) -> None:
     """Refuse a graph of what it cannot hold.
 
     Raises:
-        ConfigError: there is no GPU, the run has several, or gradients are accumulated over batches.
+        ConfigError: there is no GPU, or gradients are accumulated over batches.
     """
     if not trainer["cuda_graphs"]:
         return
-    if (number := Ranks.of({"trainer": trainer}).total) > 1:
-        raise ConfigError(f"trainer.cuda_graphs=true: a graph is of one process, and this run has {number}")
     if trainer["accelerator"] == "cpu" or not torch.cuda.is_available():
         raise ConfigError("trainer.cuda_graphs=true: needs a CUDA device; leave it at false")
     if trainer["accumulate_grad_batches"] != 1:

@@ -1,6 +1,7 @@
 """``python -m initlab.task.fitting``: which inits, norms and networks do not fit together, without training.
 
-Reads configurations, one JSON line each, and answers each with a line before it reads the next. The network
+As a program it reads configurations, one JSON line each, and answers each with a line before it reads the next;
+:func:`verdicts` does so in this process. The network
 is built for the data of the configuration and initialized as in a run, with stand-ins for the random weights
 (:func:`initlab.init.draw.stand_ins`), and without data: an init that looks at a batch is asked up to there.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from initlab.errors import ConfigError, Refused
@@ -39,6 +40,11 @@ def verdict(config: Mapping[str, Any]) -> tuple[Verdict, str]:
     except Exception:
         return "fits", ""
     return "fits", ""
+
+
+def verdicts(combinations: Sequence[str]) -> list[tuple[Verdict, str]]:
+    """Say so of each configuration, in JSON."""
+    return [verdict(json.loads(parts)) for parts in combinations]
 
 
 def main() -> None:
