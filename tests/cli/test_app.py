@@ -67,6 +67,8 @@ def test_the_output_folder_can_be_given_after_the_command(type_: Any, store: Sto
 def test_no_command_imports_what_takes_long(store: Store) -> None:
     code = (
         "import sys; from initlab.cli.app import app\n"
+        "from initlab.report.claims import find; find('arpit2019/fig4')\n"
+        "assert 'matplotlib' not in sys.modules\n"
         "for words in (['list'], ['list', 'inits'], ['status'], ['show', 'aa11'], ['report']):\n"
         f"    app([*words, *(['-o', {str(store.output_dir)!r}])], standalone_mode=False)\n"
         "print({'torch', 'lightning', 'torchvision', 'pandas', 'wandb', 'hydra'} & set(sys.modules))"

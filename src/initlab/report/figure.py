@@ -15,31 +15,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from initlab.report.groups import Comparison, Group, mean_and_sd
+from initlab.report.style import COLOURS, GREY, MARKERS, STYLE
 from initlab.results.metrics_csv import MetricsCsv
 from initlab.results.store import Store
 
 Curve = dict[float, float]
 """Validation accuracy in percent, by epoch."""
 
-# Okabe & Ito's palette, which colour-blind readers tell apart, and a marker each for print in grey.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-GREY = "#555555"
-STYLE: dict[Any, Any] = {
-    "font.size": 9.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": GREY,
-    "axes.labelcolor": "#222222",
-    "xtick.color": GREY,
-    "ytick.color": GREY,
-    "axes.grid": True,
-    "grid.color": "#e6e6e6",
-    "grid.linewidth": 0.8,
-    "axes.axisbelow": True,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "initlab",  # the same results draw the same file
-}
 LABEL_GAP = 0.105  # between names, as a fraction of the axes' height
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from matplotlib.axes import Axes
+from typing import TYPE_CHECKING
 
 from initlab.report.form.base import PAPER, Form, look, short
 from initlab.report.groups import text
 from initlab.report.points import Point, Points
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def accuracy(points: Points, title: str) -> Form:

@@ -6,21 +6,18 @@ import io
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
-from matplotlib.axes import Axes
-from matplotlib.axis import Axis
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
-
-from initlab.report.figure import COLOURS as SERIES_COLOURS
-from initlab.report.figure import GREY, MARKERS, STYLE
 from initlab.report.groups import text
 from initlab.report.measure import Measure, digits
 from initlab.report.points import Points
+from initlab.report.style import COLOURS as SERIES_COLOURS
+from initlab.report.style import GREY, MARKERS, STYLE
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.lines import Line2D
 
 COLOURS = SERIES_COLOURS[:-1]  # without black, which is the ink of the page
 INK = "#222222"
@@ -84,6 +81,10 @@ def render(form: Form, remark: str = "") -> dict[str, bytes]:
         form: to draw.
         remark: a line below, such as that the runs are reduced.
     """
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     with matplotlib.rc_context(CLAIM_STYLE):
         columns = min(len(form.panels), MOST_COLUMNS)
         rows = -(-len(form.panels) // columns)
@@ -126,6 +127,8 @@ def render(form: Form, remark: str = "") -> dict[str, bytes]:
 
 
 def _handles(form: Form) -> list[Line2D]:
+    from matplotlib.lines import Line2D
+
     handles = []
     for index, series in enumerate(form.points.series):
         colour, marker = look(index)
@@ -167,6 +170,8 @@ def place_xs(ax: Axes, xs: Sequence[Any], log_x: bool) -> dict[Any, float]:
         ax.set_xscale("log")
         _name_powers(ax.xaxis, float(min(xs, default=1)), float(max(xs, default=1)))
     if len(xs) <= 12:
+        from matplotlib.ticker import FixedLocator, NullLocator
+
         ax.xaxis.set_major_locator(FixedLocator(list(xs)))
         ax.xaxis.set_minor_locator(NullLocator())
         ax.set_xticklabels([text(x) for x in xs])
@@ -180,6 +185,8 @@ def logarithmic(ax: Axes) -> None:
 
 
 def _name_powers(axis: Axis, low: float, high: float) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
     # matplotlib's own names of powers are mathematics, which CLAIM_STYLE leaves unread.
     subs = (1.0,) if high > 300 * low else (1.0, 2.0, 5.0)
     axis.set_major_locator(LogLocator(subs=subs, numticks=12))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isfinite
 from statistics import fmean
-from typing import Any
-
-from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from typing import TYPE_CHECKING, Any
 
 from initlab.report.evidence import Evidence
 from initlab.report.form.base import Form, logarithmic, look
 from initlab.report.points import Point, Points
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def curves(
@@ -32,6 +32,8 @@ def curves(
     """
 
     def draw(axes: Sequence[Axes]) -> None:
+        from matplotlib.ticker import MaxNLocator
+
         for ax, panel in zip(axes, points.panels or [""], strict=True):
             for index, series in enumerate(points.series):
                 colour, _ = look(index)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from matplotlib.axes import Axes
+from typing import TYPE_CHECKING
 
 from initlab.report.form.base import GREY, INK, Form, logarithmic, look, place_xs
 from initlab.report.points import Points
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def distribution(points: Points, title: str, target: float | None = None) -> Form:

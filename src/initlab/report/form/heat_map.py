@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from statistics import fmean
-
-from matplotlib.axes import Axes
+from typing import TYPE_CHECKING
 
 from initlab.report.evidence import Cell
 from initlab.report.form.base import Form
 from initlab.report.points import Points
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Matrix = Sequence[Sequence[float]]
 

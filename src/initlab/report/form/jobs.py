@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from matplotlib.axes import Axes
+from typing import TYPE_CHECKING
 
 from initlab.report.form.base import Form, look, scale_y
 from initlab.report.points import Points
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def jobs(points: Points, title: str) -> Form:

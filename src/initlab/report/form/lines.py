@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from matplotlib.axes import Axes
+from typing import TYPE_CHECKING
 
 from initlab.report.form.base import PAPER, Form, look, place_xs, scale_y
 from initlab.report.points import Points
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def lines(points: Points, title: str, log_x: bool = False) -> Form:

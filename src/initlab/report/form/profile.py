@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import fmean, stdev
-
-from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from typing import TYPE_CHECKING
 
 from initlab.report.form.base import GREY, PAPER, Form, logarithmic, look
 from initlab.report.layers import along
 from initlab.report.points import Point, Points
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def profile(
@@ -31,6 +32,8 @@ def profile(
     """
 
     def draw(axes: Sequence[Axes]) -> None:
+        from matplotlib.ticker import MaxNLocator
+
         for ax, panel in zip(axes, points.panels or [""], strict=True):
             for index, series in enumerate(points.series):
                 colour, marker = look(index)

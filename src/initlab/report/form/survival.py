@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from matplotlib.axes import Axes
+from typing import TYPE_CHECKING
 
 from initlab.report.form.base import INK, PAPER, Form, look
 from initlab.report.groups import text
 from initlab.report.points import Points
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def survival(points: Points, title: str) -> Form:
