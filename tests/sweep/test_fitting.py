@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hydra_plugins.initlab_launcher import BasicLauncher, PoolLauncher, SlurmLauncher
 
+from hydra_plugins.initlab_launcher import BasicLauncher, PoolLauncher, SlurmLauncher
 from initlab.errors import ConfigError
 from initlab.sweep import fitting
 from initlab.sweep.compose import Composer, config_loader

@@ -17,6 +17,7 @@ from typing import Any
 
 from hydra import initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -32,6 +33,9 @@ from initlab.errors import ConfigError
 CONFIG_NAME = "train"
 PRESETS = ("experiment", "debug")  # groups whose files set keys that other groups define
 SCALING = ("scale", "laptop")  # they choose the values of a run and are none of them
+
+# Each time Hydra lists a group it copies its sources, and with them this singleton: 146 times for `--help`.
+ConfigStore.__deepcopy__ = lambda self, memo: self  # type: ignore[attr-defined]
 
 
 @contextmanager

@@ -33,7 +33,8 @@ class Ranks:
         """Read them from a configuration; only ``task=fit`` knows several.
 
         Raises:
-            ConfigError: they are no number of processes, or a strategy or a graph is asked for that this is not.
+            ConfigError: they are no number of processes, or a strategy is asked for that this is not, or a
+                CUDA graph of several.
         """
         trainer = config.get("trainer", {})
         if config.get("task", {}).get("name", "fit") != "fit":

@@ -1,9 +1,9 @@
 """``python -m initlab.task.fitting``: which inits, norms and networks do not fit together, without training.
 
-As a program it reads configurations, one JSON line each, and answers each with a line before it reads the next;
-:func:`verdicts` does so in this process. The network
-is built for the data of the configuration and initialized as in a run, with stand-ins for the random weights
-(:func:`initlab.init.draw.stand_ins`), and without data: an init that looks at a batch is asked up to there.
+As a program it reads configurations, one JSON line each, and answers each with a line before it reads the
+next; :func:`verdicts` does so in this process. The network is built for the data of the configuration and
+initialized as in a run, with stand-ins for the random weights (:func:`initlab.init.draw.stand_ins`), and
+without data: an init that looks at a batch is asked up to there.
 """
 
 from __future__ import annotations
