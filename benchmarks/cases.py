@@ -20,4 +20,5 @@ TITLES = {
 }
 CONVOLUTIONAL = ("wrn_10_1", "wrn_16_1", "resnet_56")
 RECIPE = ("trainer.accelerator=cpu", "trainer.num_threads=1", "lr=0.01", "epochs=1")
+GPU_RECIPE = ("trainer.accelerator=gpu", *RECIPE[1:])
 PRECISIONS = {"float32": "32-true", "bf16": "bf16-mixed"}

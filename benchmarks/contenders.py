@@ -25,6 +25,7 @@ from initlab.data.base import Batches, Loaders, Source
 from initlab.sweep.compose import Composer, config_loader
 from initlab.task.build import build, build_init, build_network, build_source
 from initlab.training.classifier import Classifier
+from initlab.training.gradient_graph import GradientGraph
 
 LR = 0.01
 Step = Callable[[], None]
@@ -59,16 +60,22 @@ def forever(batches: Batches) -> Iterator[tuple[Tensor, Tensor]]:
         epoch += 1
 
 
-def autocast(precision: str) -> AbstractContextManager[Any]:
+def autocast(precision: str, device: str = "cpu") -> AbstractContextManager[Any]:
     """Do what the Trainer does for ``32-true`` and ``bf16-mixed``."""
-    return torch.autocast("cpu", torch.bfloat16) if precision == "bf16-mixed" else nullcontext()
+    return torch.autocast(device, torch.bfloat16) if precision == "bf16-mixed" else nullcontext()
 
 
-def ours(config: Mapping[str, Any], source: Source) -> tuple[Classifier, torch.optim.Optimizer, Loaders]:
+def ours(
+    config: Mapping[str, Any], source: Source, device: str = "cpu"
+) -> tuple[Classifier, torch.optim.Optimizer, Loaders]:
     """Build the parts of a run as ``task=fit`` does."""
-    loaders = source.loaders(config["batch_size"], seed=config["seed"], device="cpu")
-    network = build_network(config, source, build_init(config), loaders)
-    module = Classifier(network, _make_optimizer(config["optim"]), build(config["schedule"]))
+    loaders = source.loaders(config["batch_size"], seed=config["seed"], device=device)
+    network = build_network(config, source, build_init(config), loaders).to(device)
+    graph = GradientGraph if config["trainer"]["cuda_graphs"] else None
+    optimizer = _make_optimizer(config["optim"])
+    module = Classifier(network, optimizer, build(config["schedule"]), make_graph=graph)
+    if config["trainer"]["compile"]:
+        network.compile(dynamic=False)
     return module, module.configure_optimizers(), loaders
 
 
@@ -80,18 +87,18 @@ def _make_optimizer(node: Mapping[str, Any]) -> Any:
     )
 
 
-def our_step(config: Mapping[str, Any], source: Source) -> Step:
+def our_step(config: Mapping[str, Any], source: Source, device: str = "cpu") -> Step:
     """Return a step of this project: a batch of its loader, its module's loss and metrics, its optimizer."""
-    module, optimizer, loaders = ours(config, source)
+    module, optimizer, loaders = ours(config, source, device)
     batches = forever(loaders.train)
     precision = config["trainer"]["precision"]
 
     def step() -> None:
         batch = next(batches)
-        with autocast(precision):
+        with autocast(precision, device):
             loss = module.training_step(batch, 0)
-        optimizer.zero_grad()
-        loss.backward()
+        module.optimizer_zero_grad(0, 0, optimizer)
+        module.backward(loss)
         optimizer.step()
 
     return step
@@ -131,7 +138,7 @@ class Batching:
         return [worker.pid for worker in getattr(self.iterator, "_workers", ())]
 
 
-def yardstick_step(name: str, batching: Batching, precision: str) -> Step:
+def yardstick_step(name: str, batching: Batching, precision: str, device: str = "cpu") -> Step:
     """Return a step of the yardstick: a batch of its loader, the loss, its optimizer; no metrics.
 
     Metrics are left out because they need a Trainer; ours are in its step.
@@ -139,12 +146,14 @@ def yardstick_step(name: str, batching: Batching, precision: str) -> Step:
     _, build_yardstick = YARDSTICKS[name]
     network = build_yardstick()
     initialize(network, "proposed")
+    network.to(device)
     module = Module(network, LR, epochs=1)
     optimizer = module.configure_optimizers()["optimizer"]
 
     def step() -> None:
-        batch = batching.next()
-        with autocast(precision):
+        images, labels = batching.next()
+        batch = images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+        with autocast(precision, device):
             loss, _ = module.loss(batch)
         optimizer.zero_grad()
         loss.backward()

@@ -111,14 +111,19 @@ def ours(
 
 
 def yardstick(
-    grid: Grid, cell: tuple[str, str, int], data_dir: Path, num_workers: int, short: Sequence[str] | None
+    network: str,
+    cell: tuple[str, str, int],
+    data_dir: Path,
+    num_workers: int,
+    short: Sequence[str] | None,
+    accelerator: str = "cpu",
 ) -> list[str]:
     """Return the command of one run."""
     init, lr, seed = cell
-    command = [sys.executable, "-m", "benchmarks.yardstick", "--network", grid.network, "--init", init]
+    command = [sys.executable, "-m", "benchmarks.yardstick", "--network", network, "--init", init]
     command += ["--lr", lr, "--seed", str(seed), "--num-workers", str(num_workers), "--num-threads", "1"]
     root = data_dir / "torchvision" if (data_dir / "torchvision").is_dir() else data_dir
-    command += ["--accelerator", "cpu", "--data-dir", str(root.absolute())]
+    command += ["--accelerator", accelerator, "--data-dir", str(root.absolute())]
     for part, batches in zip(("train", "val", "test"), short or (), strict=False):
         command += [f"--limit-{part}-batches", batches]
     return command
@@ -135,7 +140,7 @@ def together(
     spent = []
     for batch in batched(cells, cores):
         with tempfile.TemporaryDirectory() as folder:
-            commands = [yardstick(grid, cell, data_dir, 0, short) for cell in batch]
+            commands = [yardstick(grid.network, cell, data_dir, 0, short) for cell in batch]
             spent.append(
                 run_together([[*c, "--output-dir", f"{folder}/{i}"] for i, c in enumerate(commands)])
             )
@@ -149,7 +154,7 @@ def alone(
     spent = []
     for cell in cells:
         with tempfile.TemporaryDirectory() as folder:
-            spent.append(run([*yardstick(grid, cell, data_dir, 2, short), "--output-dir", folder]))
+            spent.append(run([*yardstick(grid.network, cell, data_dir, 2, short), "--output-dir", folder]))
     return total(spent)
 
 

@@ -12,9 +12,11 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -26,6 +28,7 @@ from typing import Any
 
 SCHEMA_VERSION = 1
 ROOT = Path(__file__).parents[1]
+GRACE_S = 10.0  # between asking a program to stop and killing it
 # What decides how fast numbers of which kind are multiplied.
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_tile", "amx_bf16")
 
@@ -59,7 +62,11 @@ def compare(contenders: Mapping[str, Contender], rounds: int) -> dict[str, list[
 
 
 def repeated(
-    act: Callable[[], Any], times: int, warmup: int = 0, workers: Callable[[], Sequence[int]] = lambda: ()
+    act: Callable[[], Any],
+    times: int,
+    warmup: int = 0,
+    workers: Callable[[], Sequence[int]] = lambda: (),
+    settle: Callable[[], Any] = lambda: None,
 ) -> Contender:
     """Make a contender of something short: what one call takes, the mean of ``times`` in a row.
 
@@ -68,15 +75,18 @@ def repeated(
         times: calls in a row that are timed.
         warmup: calls before them that are not.
         workers: ids of the processes that work for this one.
+        settle: waits for what a call has started elsewhere, on a GPU.
     """
 
     def measured() -> Spent:
         for _ in range(warmup):
             act()
+        settle()
         pids = workers()
         cpu, wall = -cpu_seconds(pids), -time.perf_counter()
         for _ in range(times):
             act()
+        settle()
         return Spent((cpu + cpu_seconds(pids)) / times, (wall + time.perf_counter()) / times)
 
     return measured
@@ -90,17 +100,23 @@ def cpu_seconds(pids: Sequence[int] = ()) -> float:
     return time.process_time() + sum(time.clock_gettime(~pid << 3 | 2) for pid in pids)
 
 
-def run(command: Sequence[str], check: bool = True, **environment: str) -> Spent:
+def run(
+    command: Sequence[str], check: bool = True, timeout: float | None = None, **environment: str
+) -> Spent:
     """Run a program with one thread, and return what it and its children spent.
 
     Raises:
         RuntimeError: it failed; with the end of what it printed.
     """
-    return run_together([command], check, **environment)
+    return run_together([command], check, timeout, **environment)
 
 
-def run_together(commands: Sequence[Sequence[str]], check: bool = True, **environment: str) -> Spent:
+def run_together(
+    commands: Sequence[Sequence[str]], check: bool = True, timeout: float | None = None, **environment: str
+) -> Spent:
     """Run programs at the same time; the wall time is that until the last one ends.
+
+    Those that run after ``timeout`` seconds are stopped, which is a failure.
 
     Raises:
         RuntimeError: one failed; with the end of what it printed.
@@ -114,6 +130,11 @@ def run_together(commands: Sequence[Sequence[str]], check: bool = True, **enviro
             subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
             for command, log in zip(commands, logs, strict=True)
         ]
+        if timeout is not None:
+            for seconds, kind in ((timeout, signal.SIGTERM), (timeout + GRACE_S, signal.SIGKILL)):
+                stop = threading.Timer(seconds, _end, (started, kind))
+                stack.callback(stop.cancel)
+                stop.start()
         for process in started:
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
@@ -126,6 +147,12 @@ def run_together(commands: Sequence[Sequence[str]], check: bool = True, **enviro
                 told = log.read().decode(errors="replace")[-2000:]
                 raise RuntimeError(f"{process.args!r} ended with {process.returncode}:\n{told}")
     return Spent(cpu, wall, memory)
+
+
+def _end(processes: Sequence[subprocess.Popen[bytes]], kind: int) -> None:
+    for process in processes:
+        if process.returncode is None:
+            os.kill(process.pid, kind)
 
 
 def rows(case: str, unit: str, spent: Mapping[str, Sequence[Spent]]) -> list[dict[str, Any]]:
@@ -192,9 +219,13 @@ class Section:
 
     def write(self) -> None:
         """Write the JSON, if a file was named."""
+        self.save()
+        print(f"{self.name}: {self.content['seconds']:.0f} s")
+
+    def save(self) -> None:
+        """Write what is there so far."""
         self.content["seconds"] = round(time.perf_counter() - self._clock, 1)
         self.content["load_at_end"] = os.getloadavg()[0]
-        print(f"{self.name}: {self.content['seconds']:.0f} s")
         if self.out is not None:
             self.out.parent.mkdir(parents=True, exist_ok=True)
             self.out.write_text(json.dumps(self.content, indent=1) + "\n", encoding="utf-8")

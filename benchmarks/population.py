@@ -17,6 +17,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from initlab.norm.batch import Batch
 from initlab.norm.weight import Weight
 from initlab.population.sgd import SgdOptions, StackedSgd
 from initlab.population.stack import Stack
+from initlab.training.gradient_graph import GradientGraph
 
 OPTIONS = SgdOptions(0.01, 0.9, 5e-4)
 DIGIT, IMAGE = (1, 28, 28), (3, 32, 32)
@@ -46,6 +48,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], int]] = {
     "cnn": (lambda: Cnn(4, 16, input_shape=IMAGE, num_classes=10, norm=Weight()), IMAGE, 32),
     "wrn": (lambda: wrn(Weight()), IMAGE, 32),
     "wrn batch norm": (lambda: wrn(Batch()), IMAGE, 32),
+    "wrn128": (lambda: wrn(Weight()), IMAGE, 128),
 }
 
 
@@ -142,6 +145,29 @@ def batches(network: str, size: int, device: torch.device) -> tuple[Tensor, Tens
     rng = torch.Generator().manual_seed(0)
     inputs = torch.randn(size, batch_size, *shape, generator=rng)
     return inputs.to(device), torch.randint(10, (size, batch_size), generator=rng).to(device)
+
+
+def graphed(network: str, seeds: Sequence[int], device: torch.device) -> Step:
+    """Do what `sequence` does, forward and backward pass as a CUDA graph for each run."""
+    models = [model.to(device) for model in models_of(network, seeds)]
+    optimizers = [torch.optim.SGD(model.parameters(), **vars(OPTIONS), fused=True) for model in models]
+    inputs, labels = batches(network, len(models), device)
+    graphs = [
+        GradientGraph(model, partial(evaluate, model), own, label)
+        for model, own, label in zip(models, inputs, labels, strict=True)
+    ]
+
+    def step() -> None:
+        for graph, optimizer, own, label in zip(graphs, optimizers, inputs, labels, strict=True):
+            graph(own, label)
+            optimizer.step()
+
+    return step
+
+
+def evaluate(model: nn.Module, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    logits = model(inputs)
+    return cross_entropy(logits, labels), logits
 
 
 def sequence(network: str, seeds: Sequence[int], device: torch.device) -> Step:

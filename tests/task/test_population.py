@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -110,6 +111,42 @@ def test_in_float64_a_member_is_its_lone_run(both: Together, network: str) -> No
             assert row == pytest.approx(expected, rel=1e-10)
     # Controls: another seed, or another learning rate, is another run.
     assert largest_difference(weights(alone[0]), weights(together[1])) > 1e-3
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("network", ["mlp", "wrn", "wrn-bn"])
+@pytest.mark.parametrize("clipping", ["none", "norm"])
+def test_on_a_gpu_a_member_is_its_lone_run(both: Together, network: str, clipping: str) -> None:
+    on_gpu = ["trainer.accelerator=gpu", f"clipping={clipping}", "trainer.limit_train_batches=6"]
+    alone, together = both([*DOUBLE, *NETWORKS[network], *on_gpu])
+    run_population(together)
+    for config, other in zip(alone, together, strict=True):
+        run_task(config)
+        assert largest_difference(on_cpu(weights(config)), weights(other)) < 1e-9
+    assert largest_difference(on_cpu(weights(alone[0])), weights(together[1])) > 1e-3  # control
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_a_member_goes_on_from_the_checkpoint_of_its_lone_run(both: Together) -> None:
+    """One epoch of two alone, on the GPU, the other in a population, against both alone."""
+    common = [*DOUBLE, *MLP, "schedule=constant", "trainer.accelerator=gpu", "trainer.limit_train_batches=3"]
+    alone, together = both([*common, "epochs=2"], DIFFERENT[:2])
+    for config, other in zip(alone, together, strict=True):
+        run_task(config)
+        half = {**other, "epochs": 1}
+        run_task(half)
+        kept = torch.load(folder(half) / "checkpoints" / "last.ckpt", weights_only=True)
+        kept["callbacks"]["Checkpoint"]["run_id"] = run_id(other)
+        checkpoints = folder(other) / "checkpoints"
+        shutil.copytree(folder(half) / "checkpoints", checkpoints)
+        torch.save(kept, checkpoints / "last.ckpt")
+    assert [status(result) for result in run_population(together)] == ["ok", "ok"]
+    for config, other in zip(alone, together, strict=True):
+        assert largest_difference(on_cpu(weights(config)), weights(other)) < 1e-9
+
+
+def on_cpu(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {key: value.cpu() for key, value in state.items()}
 
 
 def test_a_member_with_anothers_seed_is_not_its_lone_run(

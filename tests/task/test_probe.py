@@ -55,6 +55,19 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     return RunFolder(config["paths"]["output_dir"], result.run_id)
 
 
+@pytest.mark.gpu
+def test_on_a_gpu_every_diagnostic_measures_what_it_measures_on_the_cpu(
+    everything: RunFolder, tmp_path: Path
+) -> None:
+    here = json.loads(everything.result_path.read_text())["metrics"]
+    result = run_task(composed(tmp_path, "diagnostic=all", "trainer.accelerator=gpu"))
+    assert (result.status, result.error) == ("ok", None)
+    assert result.metrics.keys() == here.keys()
+    numbers = {key: value for key, value in here.items() if value is not None}
+    found = {key: result.metrics[key] for key in numbers}
+    assert found == pytest.approx(numbers, rel=1e-2, abs=1e-4, nan_ok=True)
+
+
 def test_every_diagnostic_leaves_metrics_a_table_and_a_figure(everything: RunFolder) -> None:
     result = json.loads(everything.result_path.read_text())
     names = components.names("diagnostic")

@@ -106,6 +106,7 @@ def fit(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
         except Diverged as error:
             outcome.status, outcome.error = "diverged", str(error)
             outcome.metrics = {"diverged/epoch": error.epoch, "diverged/step": error.step}
+        module.graph = None  # its memory is free for the runs to come, though the two hold one another
         outcome.samples_per_s = module.samples_seen / (time.perf_counter() - clock)
         outcome.metrics |= history.last
         if outcome.status == "ok":

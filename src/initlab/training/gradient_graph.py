@@ -38,8 +38,6 @@ class GradientGraph:
         self.inputs, self.labels = inputs.clone(), labels.clone()
         self.parameters = list(model.parameters())
         before = [buffer.clone() for buffer in model.buffers()]
-        for parameter in self.parameters:
-            parameter.grad = None  # a parameter that is not used keeps none, and no step moves it
         self.replay = (capture or _capture)(self._record)
         with torch.no_grad():  # running statistics have seen the trial passes
             for buffer, kept in zip(model.buffers(), before, strict=True):
@@ -58,8 +56,9 @@ class GradientGraph:
 
     def _record(self) -> None:
         for parameter in self.parameters:
-            if parameter.grad is not None:
-                parameter.grad.zero_()
+            parameter.grad = (
+                None  # so that the pass writes it and adds nothing; one that is not used gets none
+            )
         device = self.inputs.device.type
         # A weight that autocast has cast before the capture must not be taken from its cache.
         with torch.autocast(
@@ -69,7 +68,8 @@ class GradientGraph:
             cache_enabled=False,
         ):
             loss, logits = self.evaluate(self.inputs, self.labels)
-        loss.backward()
+        with torch.autocast(device, enabled=False):  # as Lightning takes the gradients of a plain step
+            loss.backward()
         self.loss, self.logits = loss.detach(), logits.detach()
 
 
@@ -82,6 +82,7 @@ def _capture(record: Replay) -> Replay:
             record()
     torch.cuda.current_stream().wait_stream(aside)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    # Threads that pin the batches to come may go on meanwhile.
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
         record()
     return graph.replay
