@@ -89,6 +89,7 @@ def test_two_processes_train_the_network_that_one_trains(
 
 @pytest.mark.faults
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # seven processes that import torch and lightning, on a machine that may be busy
 @pytest.mark.parametrize("network", [[], CONVOLUTIONAL], ids=["mlp", "batch-norm"])
 def test_stopped_by_a_signal_to_either_rank_it_goes_on_at_the_step_where_it_stopped(
     compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: list[str]
