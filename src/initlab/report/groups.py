@@ -269,7 +269,7 @@ def list_in_words(values: Sequence[Any]) -> str:
     numbers = [value for value in values if isinstance(value, (int, float))]
     if len(values) <= LONGEST_LIST or len(numbers) < len(values):
         return f"[{', '.join(map(text, values))}]"
-    return f"{len(values)} values around {fmean(numbers):.3g}"
+    return f"{len(values)} values around {float(f'{fmean(numbers):.3g}'):g}"  # 1010, and not 1.01e+03
 
 
 def look_up(config: Mapping[str, Any], key: str) -> Any:

@@ -86,7 +86,7 @@ def render(form: Form, remark: str = "") -> dict[str, bytes]:
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(CLAIM_STYLE):
-        columns = min(len(form.panels), MOST_COLUMNS)
+        columns = 2 if len(form.panels) == 4 else min(len(form.panels), MOST_COLUMNS)
         rows = -(-len(form.panels) // columns)
         width = max(7.2, 3.7 * columns)
         handles = _handles(form) if form.legend else []
