@@ -4,7 +4,7 @@
 #   scripts/gpu_suite.sh tests [OPTION...]             the tests marked gpu, with pytest's options
 #   scripts/gpu_suite.sh bench [OPTION...]             benchmarks.gpu, with its options
 #   scripts/gpu_suite.sh NAME [OVERRIDE...]            one of the experiments' parts:
-#       table2 fig4 table1 risotto1 risotto2 fig3_right
+#       table2 fig4 table1 risotto1 risotto2 precision fig3_right
 #   scripts/gpu_suite.sh cpu EXPERIMENT...             laptop forms of experiments on the cores, one after another
 #   scripts/gpu_suite.sh pack                          $OUT/runs.tar.gz: what the runs left, without checkpoints
 #
@@ -71,6 +71,7 @@ part() {
         table1) words="experiment=arpit2019/table1 sweep.max_runs=100" ;;      # ResNet-56 and ResNet-110
         risotto1) words="experiment=risotto/table1 sweep.max_runs=18" ;;       # ResNet-18
         risotto2) words="experiment=risotto/table2 sweep.max_runs=18" ;;
+        precision) words="experiment=precision" ;;
         fig3_right) words="experiment=arpit2019/fig3_right sweep.max_runs=900" ;;  # up to 1,000 layers
         *) echo "there is no piece $name; see the head of this file" >&2; exit 2 ;;
     esac
