@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -23,6 +24,13 @@ def build(node: Mapping[str, Any], **supplied: Any) -> Any:
     arguments = {key: value for key, value in node.items() if key not in ("_target_", "name")}
     module, _, attribute = node["_target_"].rpartition(".")
     return getattr(import_module(module), attribute)(**arguments, **supplied)
+
+
+def optimizer_maker(node: Mapping[str, Any]) -> Callable[..., torch.optim.Optimizer]:
+    """Return what makes the optimizer of the config, given parameters."""
+    arguments = {key: value for key, value in node.items() if key not in ("_target_", "name")}
+    module, _, attribute = node["_target_"].rpartition(".")
+    return partial(getattr(import_module(module), attribute), **arguments)
 
 
 def generator(seed: int, stream: str | None = None) -> torch.Generator:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import initlab  # noqa: F401  (arms the torchvision cure before lightning imports it)
@@ -25,9 +21,17 @@ from initlab.results.metrics_csv import MetricsCsv
 from initlab.results.run_folder import RunFolder
 from initlab.stopping import deferred
 from initlab.sweep.ranks import Ranks
-from initlab.task.build import build, build_init, build_network, build_source, generator
+from initlab.task.build import (
+    build,
+    build_init,
+    build_network,
+    build_source,
+    generator,
+    optimizer_maker,
+)
 from initlab.task.device import device_name, set_threads
 from initlab.task.logger import build_log, recording
+from initlab.task.resume import checkpoint_to_resume
 from initlab.task.run import Outcome
 from initlab.training.agreement import Agreement
 from initlab.training.checkpoint import Checkpoint
@@ -90,7 +94,7 @@ def fit(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
     if config["trainer"]["precision"] == "64-true":
         model.double()  # Lightning would do so after it has loaded a checkpoint, into 32 bits
     graph = GradientGraph if config["trainer"]["cuda_graphs"] else None
-    module = Classifier(model, _make_optimizer(config["optim"]), schedule, clipping, graph)
+    module = Classifier(model, optimizer_maker(config["optim"]), schedule, clipping, graph)
     if group.size > 1:
         loaders = _share(config, module, loaders, group)
     if config["trainer"]["compile"]:
@@ -167,12 +171,6 @@ def _check_cuda_graphs(trainer: Mapping[str, Any]) -> None:
         )
 
 
-def _make_optimizer(node: Mapping[str, Any]) -> Any:
-    module, _, name = node["_target_"].rpartition(".")
-    arguments = {key: value for key, value in node.items() if key not in ("_target_", "name")}
-    return partial(getattr(import_module(module), name), **arguments)
-
-
 def _share(config: Mapping[str, Any], module: Classifier, loaders: Loaders, group: Group) -> Loaders:
     """Make a module one of a group, and return its share of the data.
 
@@ -185,25 +183,6 @@ def _share(config: Mapping[str, Any], module: Classifier, loaders: Loaders, grou
     module.group, module.batch_size = group, loaders.train.size
     streams = (loaders.train, loaders.val, loaders.test)
     return Loaders(*(stream.share(group.rank, group.size) for stream in streams))
-
-
-def checkpoint_to_resume(ckpt_path: str | None, checkpoint: Checkpoint) -> Path | None:
-    """Return the checkpoint to go on from, or None to start anew.
-
-    Raises:
-        ConfigError: the file asked for is missing, damaged or of another configuration.
-    """
-    if ckpt_path is None or (ckpt_path == "auto" and not checkpoint.last.exists()):
-        return None
-    path = checkpoint.last if ckpt_path in ("auto", "last") else Path(ckpt_path)
-    try:
-        checkpoint.check(path)
-    except ConfigError as error:
-        if ckpt_path != "auto":
-            raise
-        print(f"{error}; starting anew", file=sys.stderr)
-        return None
-    return path
 
 
 def _test_best(

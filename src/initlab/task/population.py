@@ -27,7 +27,7 @@ from initlab.results.run_folder import RunFolder
 from initlab.stopping import Stopped, deferred, listening
 from initlab.task.build import build, build_init, build_network, build_source
 from initlab.task.device import choose_device, device_name, set_threads
-from initlab.task.fit import checkpoint_to_resume
+from initlab.task.resume import checkpoint_to_resume
 from initlab.task.run import Outcome, record
 from initlab.training.checkpoint import Checkpoint
 from initlab.training.clipping import NormClipping

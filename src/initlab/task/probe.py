@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import initlab  # noqa: F401  (arms the torchvision cure before timm imports it)
@@ -12,6 +12,7 @@ import initlab  # noqa: F401  (arms the torchvision cure before timm imports it)
 # isort: split
 import torch
 
+from initlab.data.base import Source
 from initlab.diagnostic.base import Diagnostic, Measurement
 from initlab.errors import InitlabError, Refused
 from initlab.progress import progress
@@ -31,7 +32,11 @@ from initlab.task.logger import build_log, recording
 from initlab.task.run import Outcome
 
 
-def probe(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
+def probe(
+    config: Mapping[str, Any],
+    folder: RunFolder,
+    make_source: Callable[[Mapping[str, Any]], Source] = build_source,
+) -> Outcome:
     """Measure one network and return all metrics.
 
     The network, with its weights, is the one that ``task=fit`` starts from with the same keys. It is measured
@@ -41,12 +46,17 @@ def probe(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
     A diagnostic leaves ``<diagnostic>.csv``, ``.png`` and ``.svg`` in the run's folder. Of several, one that
     cannot measure this network leaves a sentence in the outcome and the others go on.
 
+    Args:
+        config: of the run.
+        folder: of the run.
+        make_source: what gives the minibatch.
+
     Raises:
         InitlabError: a part cannot be built, or the run's folder cannot be written to.
         Refused: the init does not fit the norm or the network, or no diagnostic can measure it.
     """
     diagnostics = build_diagnostics(config["diagnostic"])
-    source, init = build_source(config), build_init(config)
+    source, init = make_source(config), build_init(config)
     log = build_log(config, folder)
     device = choose_device(config["trainer"]["accelerator"])
     set_threads(config["trainer"]["num_threads"])
