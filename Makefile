@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 # One thread per process: the suite runs in as many processes as there are cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install run test test-all test-slurm check lint types layers docs smoke bench clean
+.PHONY: install install-rl run test test-all test-slurm check lint types layers docs smoke bench clean
 
 install: $(INSTALLED)
 
@@ -14,6 +14,10 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
+
+# With what task=rl wants beside.
+install-rl: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-rl.lock
 
 run: install
 	$(BIN)/python train.py experiment=quickstart -m

@@ -108,7 +108,7 @@ def single(config: Mapping[str, Any]) -> int:
         from initlab.cli.probe import page
 
         console.print(page(result.metrics), highlight=False)
-    shown = ("train/loss", "val/acc", "best/val_acc", "test/acc")
+    shown = ("train/return", "train/loss", "val/acc", "best/val_acc", "test/acc")
     numbers = [f"{key} {result.metrics[key]:.4g}" for key in shown if result.metrics.get(key) is not None]
     told = result.error or ", ".join(numbers)
     tell(f"{result.status}{': ' if told else ''}{told}  ({result.wall_s:.1f} s, {folder.path})")

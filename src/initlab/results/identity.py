@@ -30,6 +30,12 @@ NOT_SCIENCE_IN = {
     ),
 }
 ONLY_FITTING = frozenset({"optim", "clipping", "schedule", "lr", "epochs", "trainer"})
+UNREAD = {  # by task
+    "fit": frozenset({"diagnostic"}),
+    "probe": ONLY_FITTING,
+    "rl": frozenset({"data", "diagnostic", "trainer"}),
+    "rl_probe": ONLY_FITTING | {"data"},
+}
 ID_LENGTH = 12
 
 
@@ -38,15 +44,15 @@ def scientific(config: Mapping[str, Any]) -> dict[str, Any]:
 
     What is left out is listed above; every other key counts, so a new one changes the id unless someone
     decides otherwise. A probe never fits, so what only fitting reads is left out of it; a fit takes no
-    diagnostic.
+    diagnostic, and one that plays has no data set.
     """
     task = config.get("task")
     task_name = task.get("name") if isinstance(task, Mapping) else task
     kept: dict[str, Any] = {}
     for key, value in config.items():
-        if key in NOT_SCIENCE or (task_name == "fit" and key == "diagnostic"):
+        if key in NOT_SCIENCE or key in UNREAD.get(str(task_name), ()):
             continue
-        if task_name == "probe" and (key in ONLY_FITTING or str(key).startswith("warmup_")):
+        if task_name in ("probe", "rl_probe") and str(key).startswith("warmup_"):
             continue
         if key in NOT_SCIENCE_IN and isinstance(value, Mapping):
             value = {name: item for name, item in value.items() if name not in NOT_SCIENCE_IN[key]}

@@ -17,8 +17,10 @@ from initlab.errors import ConfigError
 from initlab.sweep.plan import Cell
 from initlab.sweep.slots import environment
 
-PARTS = ("model", "init", "norm", "data")
-TASKS = frozenset({"initlab.task.fit.fit", "initlab.task.probe.probe"})  # that build a network of the parts
+PARTS = ("model", "init", "norm", "data", "rl")
+TASKS = frozenset(  # that build a network of the parts
+    f"initlab.task.{name}.{name}" for name in ("fit", "probe", "rl", "rl_probe")
+)
 LIMIT_S = 180.0
 
 Ask = Callable[[Sequence[str]], Sequence[tuple[str, str]]]
@@ -73,4 +75,4 @@ def refusals(cells: Sequence[Cell], ask: Ask = ask) -> dict[str, str]:
 
 
 def _combination(config: Mapping[str, Any]) -> str:
-    return json.dumps({part: config[part] for part in PARTS}, sort_keys=True)
+    return json.dumps({part: config[part] for part in PARTS if part in config}, sort_keys=True)

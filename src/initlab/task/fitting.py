@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from initlab.data.base import Source
 from initlab.errors import ConfigError, Refused
 from initlab.init import draw
 from initlab.task.build import build, build_init, build_model, generator
@@ -22,7 +23,7 @@ Verdict = Literal["fits", "refused", "wrong"]
 
 
 def verdict(config: Mapping[str, Any]) -> tuple[Verdict, str]:
-    """Say whether ``init``, ``norm``, ``model`` and the shapes of ``data`` fit together, and else why not.
+    """Say whether ``init``, ``norm``, ``model`` and the shapes of the data fit together, and else why not.
 
     ``refused``: the run would be; ``wrong``: a value makes no sense in any run. What cannot be told without
     the data, or not at all, fits: the run itself will say it.
@@ -31,7 +32,7 @@ def verdict(config: Mapping[str, Any]) -> tuple[Verdict, str]:
     try:
         with draw.stand_ins(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            source, init = build(config["data"]), build_init(config)
+            source, init = _source(config), build_init(config)
             init(build_model(config, source), generator(0), unread)
     except Refused as refusal:
         return "refused", str(refusal)
@@ -45,6 +46,15 @@ def verdict(config: Mapping[str, Any]) -> tuple[Verdict, str]:
 def verdicts(combinations: Sequence[str]) -> list[tuple[Verdict, str]]:
     """Say so of each configuration, in JSON."""
     return [verdict(json.loads(parts)) for parts in combinations]
+
+
+def _source(config: Mapping[str, Any]) -> Source:
+    if "rl" not in config:
+        source: Source = build(config["data"])
+        return source
+    from initlab.task.rl_source import rl_source  # which wants an optional package
+
+    return rl_source(config)
 
 
 def main() -> None:

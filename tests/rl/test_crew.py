@@ -1,0 +1,138 @@
+"""Workers learn what one process learns, count every frame, and are missed when they die."""
+
+import os
+import signal
+
+import pytest
+import torch
+
+from initlab.results.identity import run_id
+from initlab.results.metrics_csv import MetricsCsv
+from initlab.task import run_task
+from playing import PLAY, needs_rl
+
+pytestmark = needs_rl
+
+
+def never():
+    return False
+
+
+def parts(config):
+    """A run's workers and what they share, as the task makes them."""
+    import io
+    from functools import partial
+
+    from initlab.rl.flat import Flat
+    from initlab.rl.learning import Rate
+    from initlab.rl.shared import Shared
+    from initlab.task.build import build, build_init, build_network, optimizer_maker
+    from initlab.task.rl import make_actor
+    from initlab.task.rl_source import rl_source
+
+    source = rl_source(config)
+    network = build_network(config, source, build_init(config), source.loaders(8, 0))
+    state = io.BytesIO()
+    torch.save(network.state_dict(), state)
+    shared = Shared(Flat(network).weights, optimizer_maker(config["optim"]))
+    rate = Rate(build(config["schedule"]), config["lr"], source.options.frames_per_epoch)
+    return partial(make_actor, config, source, state.getvalue(), torch.device("cpu"), 0), shared, rate
+
+
+def test_one_worker_is_the_synchronous_form_step_for_step(compose):
+    from initlab.rl.crew import Alone, Workers
+
+    config = compose(*PLAY, "clipping=norm", "schedule=cosine", "norm=weight")
+    make, alone, rate = parts(config)
+    crew = Alone(make, alone, rate)
+    make, worked, rate = parts(config)
+    workers = Workers(make, worked, rate, 1, 1)
+    start = alone.weights.clone()
+    try:
+        for end in (40, 80, 120, 440, 800):  # the first few are one update each
+            crew.epoch(end, never)
+            workers.epoch(end, never)
+            assert torch.equal(alone.weights, worked.weights), end
+            assert alone.counts() == worked.counts()
+            assert alone.counts()["frames"] == end
+    finally:
+        crew.close()
+        workers.close()
+    assert not torch.equal(alone.weights, start)
+
+
+def test_two_workers_count_every_frame_and_episode(compose):
+    from initlab.rl.crew import Workers
+
+    make, shared, rate = parts(compose(*PLAY, "rl.num_envs=3", "rl.frames_per_epoch=3000"))
+    workers = Workers(make, shared, rate, 2, 1)
+    try:
+        workers.epoch(3000, never)
+        counts = shared.counts()
+        assert counts["frames"] == 3000
+        assert counts["updates"] == 200
+        assert counts["length"] == 9 * counts["episodes"]  # of those that ended, all of 9 steps
+        assert 3000 - 6 * 9 < counts["length"] <= 3000
+    finally:
+        workers.close()
+
+
+def test_a_worker_that_dies_is_missed_and_the_others_stop(compose):
+    from initlab.rl.crew import WorkerDied, Workers
+
+    make, shared, rate = parts(compose(*PLAY))
+    workers = Workers(make, shared, rate, 2, 1)
+    try:
+        workers.epoch(400, never)
+        os.kill(workers.processes[1].pid, signal.SIGKILL)
+        with pytest.raises(WorkerDied, match=r"^worker 1 ended with signal SIGKILL$"):
+            workers.epoch(40_000_000, never)
+        stopped = shared.counts()["frames"]
+        assert 400 <= stopped < 40_000_000
+    finally:
+        workers.close()
+
+
+def test_a_worker_that_raises_leaves_its_traceback(compose):
+    from initlab.rl.crew import WorkerCrashed, Workers
+
+    _, shared, rate = parts(compose(*PLAY))
+    workers = Workers(broken, shared, rate, 1, 1)
+    try:
+        with pytest.raises(
+            WorkerCrashed, match=r"^ZeroDivisionError: division by zero \(worker 0\)$"
+        ) as told:
+            workers.epoch(400, never)
+        assert "in broken" in told.value.traceback
+    finally:
+        workers.close()
+
+
+def broken(index):
+    return 1 / index
+
+
+def test_a_killed_worker_ends_the_run_as_killed_and_the_run_resumes(compose, tmp_path, monkeypatch):
+    from initlab.rl.crew import Workers
+
+    config = compose(*PLAY, "rl.num_workers=2", "epochs=3")
+    epoch = Workers.epoch
+
+    def with_a_death(self, end, asked_to_stop):
+        if end == 800:
+            os.kill(self.processes[0].pid, signal.SIGKILL)
+        epoch(self, end, asked_to_stop)
+
+    monkeypatch.setattr(Workers, "epoch", with_a_death)
+    with pytest.MonkeyPatch.context():
+        result = run_task(config)
+    assert (result.status, result.error) == ("killed", "worker 0 ended with signal SIGKILL")
+    folder = tmp_path / "out" / "runs" / run_id(config)
+    assert (folder / "checkpoints" / "last.ckpt").exists()
+    monkeypatch.setattr(Workers, "epoch", epoch)
+    result = run_task(config)
+    assert result.status == "ok"
+    assert result.metrics["frames"] == 1200
+    rows = MetricsCsv(folder / "metrics.csv").rows()
+    assert [row["epoch"] for row in rows] == [0, 1, 2]
+    assert [row["frames"] for row in rows] == [400, 800, 1200]
