@@ -74,6 +74,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.xdist_group("readme")  # one folder
 @pytest.mark.parametrize("command", [c for c in PYTHON if " -m initlab " in c])
 def test_each_reading_command_runs(command: str, ran: Path) -> None:
     done = run(command, ran)

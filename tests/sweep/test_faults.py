@@ -1,4 +1,7 @@
-"""A sweep survives what happens to it: every cell has one result, and nothing finished is run again."""
+"""A sweep survives what happens to it: every cell has one result, and nothing finished is run again.
+
+Slow are the whole programs whose fault a quicker test meets too (test_group, test_grid, or one below).
+"""
 
 import contextlib
 import os
@@ -28,7 +31,7 @@ def assert_all_ok_and_only_these_ran_again(sweep: FaultySweep, again: set[int], 
     assert sweep.starts() - before == Counter(again)
 
 
-@pytest.mark.parametrize("warm", ["true", "false"])
+@pytest.mark.parametrize("warm", ["true", pytest.param("false", marks=pytest.mark.slow)])
 def test_what_a_run_does_to_itself_leaves_the_others_alone(tmp_path: Path, warm: str) -> None:
     sweep = FaultySweep(tmp_path)
     faults = {1: "raise", 2: "kill", 3: "exit", 4: "leave"}
@@ -162,6 +165,7 @@ def test_a_write_that_fails_ends_the_sweep_with_a_sentence_and_loses_nothing(
     assert_all_ok_and_only_these_ran_again(sweep, {3, 4, 5})
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_sweep_with_a_sentence_and_loses_nothing(tmp_path: Path) -> None:
     sweep = FaultySweep(tmp_path)
     sweep.output_dir.mkdir()
@@ -185,6 +189,7 @@ def test_a_full_disk_ends_the_sweep_with_a_sentence_and_loses_nothing(tmp_path: 
         subprocess.run(["umount", "-l", str(sweep.output_dir)], check=True)
 
 
+@pytest.mark.slow
 def test_a_truncated_result_is_made_again(tmp_path: Path) -> None:
     sweep = FaultySweep(tmp_path, num_cells=3)
     sweep.run()
@@ -220,6 +225,7 @@ def test_runs_of_two_processes_leave_one_result_each(tmp_path: Path) -> None:
     assert len({sweep.pid(seed, rank) for seed in range(3) for rank in (0, 1)}) == 6
 
 
+@pytest.mark.slow
 def test_what_one_of_two_processes_does_to_itself_ends_its_run_alone(tmp_path: Path) -> None:
     sweep = FaultySweep(tmp_path, num_cells=4)
     faults = {0: "raise@1", 1: "kill@1", 2: "kill@0"}
@@ -234,6 +240,7 @@ def test_what_one_of_two_processes_does_to_itself_ends_its_run_alone(tmp_path: P
     assert_all_ok_and_only_these_ran_again(sweep, {0, 1, 2}, *TWO, "sweep.retry=[crashed]")
 
 
+@pytest.mark.slow
 def test_a_launcher_killed_takes_both_processes_of_a_run_with_it(tmp_path: Path) -> None:
     sweep = FaultySweep(tmp_path, num_cells=1)
     process = sweep.start(*TWO, faults={0: "sleep"})

@@ -68,6 +68,7 @@ def test_on_a_gpu_every_diagnostic_measures_what_it_measures_on_the_cpu(
     assert found == pytest.approx(numbers, rel=1e-2, abs=1e-4, nan_ok=True)
 
 
+@pytest.mark.xdist_group("probe")  # one run of everything
 def test_every_diagnostic_leaves_metrics_a_table_and_a_figure(everything: RunFolder) -> None:
     result = json.loads(everything.result_path.read_text())
     names = components.names("diagnostic")
@@ -80,6 +81,7 @@ def test_every_diagnostic_leaves_metrics_a_table_and_a_figure(everything: RunFol
             assert b"<svg" in (everything.path / f"{name}.svg").read_bytes()
 
 
+@pytest.mark.xdist_group("probe")  # one run of everything
 def test_tables_have_a_row_per_layer_and_metrics_the_fixed_names(everything: RunFolder) -> None:
     metrics = json.loads(everything.result_path.read_text())["metrics"]
     for name in ("signal", "gradient", "gr_scaling", "summary"):
@@ -92,7 +94,7 @@ def test_tables_have_a_row_per_layer_and_metrics_the_fixed_names(everything: Run
     assert set(fixed) <= set(metrics)
 
 
-def test_a_diagnostic_finds_the_same_alone_and_among_others(everything: RunFolder, tmp_path: Path) -> None:
+def test_a_diagnostic_finds_the_same_alone_and_among_others(tmp_path: Path) -> None:
     alone = run_task(composed(tmp_path, "diagnostic=signal", "diagnostic.error=random"))
     config = composed(tmp_path, "diagnostic=all", "diagnostic.signal.error=random")
     among = run_task(several(config, "hessian", "signal"))

@@ -19,6 +19,7 @@ from initlab.results.store import Store
 BROWSER, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.xdist_group("browser"),  # one browser and one site
     pytest.mark.skipif(not (BROWSER and DRIVER), reason="needs chromium and chromedriver"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:selenium.*", "ignore::ResourceWarning"),
 ]
