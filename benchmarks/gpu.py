@@ -369,7 +369,11 @@ def captured(step: Callable[[], Any]) -> Callable[[], None]:
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph, capture_error_mode="thread_local"):
         step()
-    return graph.replay
+
+    def replay(keep: object = step) -> None:  # the step holds the memory that the graph reads
+        graph.replay()
+
+    return replay
 
 
 def ratio(sequence: Sequence[Spent], other: Sequence[Spent]) -> float:

@@ -156,3 +156,12 @@ def test_what_the_kernel_does_not_take_is_composed(rng, kernel_calls):
     half = normalize_rows(g.bfloat16(), v.bfloat16())
     torch.testing.assert_close(half.float(), expected, rtol=0.05, atol=0.05)
     assert kernel_calls == [0, 0]
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_float64_is_float64(rng):
+    """The kernel takes the root of a row's squares in float32 there, whatever the type."""
+    g, v = (tensor.detach() for tensor in g_and_v((64, 33), rng))
+    exact = composed(g, v)
+    torch.testing.assert_close(normalize_rows(g.cuda(), v.cuda()).cpu(), exact, rtol=1e-14, atol=0)
+    assert float((torchs(g.cuda(), v.cuda()).cpu() - exact).abs().max()) > 1e-10  # control

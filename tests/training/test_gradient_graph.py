@@ -1,7 +1,5 @@
 """The recorded step: what surrounds the capture on the CPU, where repeating stands for replaying."""
 
-from functools import partial
-
 import pytest
 import torch
 
@@ -14,10 +12,31 @@ from tiny_run import TINY
 WITH_STATISTICS = ["debug=smoke", "model=wrn", "model.num_blocks=1", "norm=batch", "init=orthogonal"]
 
 
-def repeat(record):
-    for _ in range(WARMUPS):
-        record()
-    return record
+class Recording(GradientGraph):
+    """Stands for the capture: what is repeated writes to the memory that the recorded pass wrote to."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments, capture=self.capture)
+
+    def capture(self, record):
+        for _ in range(WARMUPS + 1):
+            record()
+        recorded = self.written()
+
+        def replay():
+            held = [parameter.grad for parameter in self.parameters]
+            record()
+            for memory, value in zip(recorded, self.written(), strict=True):
+                if memory is not None:
+                    memory.copy_(value)
+            for parameter, gradient in zip(self.parameters, held, strict=True):
+                parameter.grad = gradient
+            self.loss, self.logits = recorded[:2]
+
+        return replay
+
+    def written(self):
+        return [self.loss, self.logits, *(parameter.grad for parameter in self.parameters)]
 
 
 @pytest.mark.parametrize(
@@ -29,13 +48,13 @@ def test_a_run_of_replayed_steps_is_the_run_of_plain_ones(compose, tmp_path, mon
     shared = [*network, "batch_size=400", "lr=0.01", "epochs=2", f"clipping={clipping}"]
     replays = []
 
-    class Counted(GradientGraph):
+    class Counted(Recording):
         def __call__(self, inputs, labels):
             replays.append(len(labels))
             return super().__call__(inputs, labels)
 
     losses, weights = [], []
-    for name, graph in (("plain", None), ("graph", partial(Counted, capture=repeat))):
+    for name, graph in (("plain", None), ("graph", Counted)):
         monkeypatch.setattr("initlab.task.fit._check_cuda_graphs", lambda trainer: None)
         monkeypatch.setattr("initlab.task.fit.GradientGraph", graph)
         flag = f"trainer.cuda_graphs={'true' if graph else 'false'}"
@@ -58,7 +77,7 @@ def test_a_parameter_that_is_not_used_gets_no_gradient():
         logits = model[0](inputs)
         return torch.nn.functional.cross_entropy(logits, labels), logits
 
-    graph = GradientGraph(model, evaluate, inputs, labels, capture=repeat)
+    graph = Recording(model, evaluate, inputs, labels)
     graph(inputs, labels)
     assert [parameter.grad is None for parameter in model.parameters()] == [False, False, True, True]
 

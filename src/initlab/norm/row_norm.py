@@ -86,9 +86,9 @@ def _along(vector: Tensor, unit: Tensor) -> Tensor:
 
 
 def _has_kernel(v: Tensor) -> bool:
-    return (
-        v.device.type in ("cpu", "cuda") and v.dtype in (torch.float32, torch.float64) and v.is_contiguous()
-    )
+    # On a GPU its square roots are of float32, also for float64.
+    types = {"cpu": (torch.float32, torch.float64), "cuda": (torch.float32,)}
+    return v.dtype in types.get(v.device.type, ()) and v.is_contiguous()
 
 
 def _transformed() -> bool:

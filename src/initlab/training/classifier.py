@@ -83,6 +83,7 @@ class Classifier(lightning.LightningModule):
         self.arrange = layout(model)
         self.make_graph = make_graph
         self.graph: GradientGraph | None = None
+        self.replayed = False  # whether the graph has carried out the step that is under way
         self.group = ALONE
         self.batch_size: Callable[[int], int] | None = None
         self.sums = Sums()
@@ -125,8 +126,9 @@ class Classifier(lightning.LightningModule):
             return self._step_of_share(inputs, labels, self.batch_size(batch_idx))
         if self.make_graph is not None and self.graph is None:
             self.graph = self.make_graph(self.model, self._evaluate, inputs, labels)
-        step = self.graph if self.graph is not None and self.graph.takes(inputs) else self._evaluate
-        loss, logits = step(inputs, labels)
+        replay = self.graph if self.graph is not None and self.graph.takes(inputs) else None
+        self.replayed = replay is not None
+        loss, logits = (replay or self._evaluate)(inputs, labels)
         self.sums.add(loss, logits, labels)
         self.samples_seen += len(labels)
         return loss
@@ -148,18 +150,13 @@ class Classifier(lightning.LightningModule):
         return F.cross_entropy(logits, labels), logits
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer) -> None:
-        """Drop the gradients of the last step, unless a graph looks after them."""
-        if self.graph is None:
+        """Drop the gradients of the last step, unless they are this one's already."""
+        if not self.replayed:
             optimizer.zero_grad()
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """Take the gradients, unless a graph has."""
-        if self.graph is None:
-            loss.backward()
-        elif loss.requires_grad:  # a batch of another shape than the graph's
-            for parameter in self.graph.parameters:
-                if parameter.grad is not None:
-                    parameter.grad.zero_()
+        if not self.replayed:
             loss.backward()
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:

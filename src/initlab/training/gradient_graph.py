@@ -15,8 +15,8 @@ WARMUPS = 3  # passes before the capture, in which libraries choose their kernel
 class GradientGraph:
     """Loss, logits and gradients of batches of one shape, by replaying one recorded step.
 
-    What is returned lies in memory that the next call overwrites; the gradients are those of the network's
-    parameters, ``.grad``, and must be left where they are (zeroed, never None).
+    What is returned lies in memory that the next call overwrites, and so do the gradients, which each call
+    makes the ``.grad`` of the network's parameters: others may set that to None in between.
 
     Args:
         model: whose gradients are taken.
@@ -39,6 +39,7 @@ class GradientGraph:
         self.parameters = list(model.parameters())
         before = [buffer.clone() for buffer in model.buffers()]
         self.replay = (capture or _capture)(self._record)
+        self.gradients = [parameter.grad for parameter in self.parameters]
         with torch.no_grad():  # running statistics have seen the trial passes
             for buffer, kept in zip(model.buffers(), before, strict=True):
                 buffer.copy_(kept)
@@ -52,13 +53,14 @@ class GradientGraph:
         self.inputs.copy_(inputs)
         self.labels.copy_(labels)
         self.replay()
+        for parameter, gradient in zip(self.parameters, self.gradients, strict=True):
+            parameter.grad = gradient
         return self.loss, self.logits
 
     def _record(self) -> None:
         for parameter in self.parameters:
-            parameter.grad = (
-                None  # so that the pass writes it and adds nothing; one that is not used gets none
-            )
+            # So that the pass writes it and adds nothing; one that is not used gets none.
+            parameter.grad = None
         device = self.inputs.device.type
         # A weight that autocast has cast before the capture must not be taken from its cache.
         with torch.autocast(
