@@ -20,23 +20,13 @@ def never():
 
 def parts(config):
     """A run's workers and what they share, as the task makes them."""
-    import io
     from functools import partial
 
-    from initlab.rl.flat import Flat
-    from initlab.rl.learning import Rate
-    from initlab.rl.shared import Shared
-    from initlab.task.build import build, build_init, build_network, optimizer_maker
-    from initlab.task.rl import make_actor
+    from initlab.task.rl import prepared, rate_of
     from initlab.task.rl_source import rl_source
 
-    source = rl_source(config)
-    network = build_network(config, source, build_init(config), source.loaders(8, 0))
-    state = io.BytesIO()
-    torch.save(network.state_dict(), state)
-    shared = Shared(Flat(network).weights, optimizer_maker(config["optim"]))
-    rate = Rate(build(config["schedule"]), config["lr"], source.options.frames_per_epoch)
-    return partial(make_actor, config, source, state.getvalue(), torch.device("cpu"), 0), shared, rate
+    _, shared, make = prepared(config, rl_source(config), torch.device("cpu"))
+    return partial(make, 0), shared, rate_of(config)
 
 
 def test_one_worker_is_the_synchronous_form_step_for_step(compose):

@@ -104,7 +104,7 @@ def single(config: Mapping[str, Any]) -> int:
         return 2
     if result.status == "crashed":
         tell((folder.path / "error.txt").read_text(), style="red")
-    if config["task"]["name"] == "probe" and result.metrics:
+    if config["task"]["name"] in ("probe", "rl_probe") and result.metrics:
         from initlab.cli.probe import page
 
         console.print(page(result.metrics), highlight=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from initlab.report.claims import Findings
 from initlab.report.evidence import Cell, Evidence
 from initlab.report.form.accuracy import accuracy
+from initlab.report.form.curves import curves
 from initlab.report.form.jobs import jobs
 from initlab.report.form.lines import lines
 from initlab.report.form.profile import profile
@@ -29,6 +30,8 @@ ABOVE = Measure(
     ("share_above_0.9",), "jobs with a test accuracy above 90% (%)", factor=100, diverged=0.0, center="share",
     read=lambda cell: above(cell, 0.9),
 )  # fmt: skip
+RETURN = Measure(("train/return",), "return in the last epoch")
+MEAN_RETURN = Measure(("train/mean_return",), "mean return of all episodes")
 METHODS = (*SERIES, "warmup_epochs")
 NETWORK = ("data", "model", "model.depth", "model.num_blocks", "model.widen_factor")
 
@@ -162,6 +165,48 @@ def fig4(evidence: Evidence) -> Findings:
             ),
         ),
     )
+
+
+def fig6(evidence: Evidence) -> Findings:
+    """Return of an agent with a very deep network, where batch norm cannot be used: Figure 6.
+
+    The paper states that the proposed initialization learns Pong the fastest, and that with PyTorch's default
+    a weight-normalized network does not learn it and is worse than one without normalization. Beside it: the
+    networks before training.
+    """
+    final, mean = (
+        points(
+            evidence,
+            measure,
+            panel="model.num_blocks",
+            best="lr",
+            where=_plays,
+            choose=MEAN_RETURN,
+        )
+        for measure in (RETURN, MEAN_RETURN)
+    )
+    ends = points(evidence, FORWARD, panel=(), where=lambda cell: not _plays(cell))
+    forms = (
+        curves(evidence, final, "Figure 6: return over the training.", "train/return", "return"),
+        accuracy(mean, "Figure 6: return, averaged over the training: the earlier learned, the higher."),
+        *(
+            profile(
+                ends, f"Figure 6: {what} along the networks before training.", f"signal/{way}_ratio", label,
+                log_y=True, target=1, x_label="block or layer",
+            )
+            for way, what, label in (
+                ("forward", "activations", "|h| / |x|"), ("backward", "gradients", "|dL/da| over the last"),
+            )
+        ),
+    )  # fmt: skip
+    proposed = [name for name in mean.series if name.startswith("proposed")]
+    default = [name for name in mean.series if name not in proposed]
+    verdicts = [verdict for a in proposed for b in default for verdict in better(mean, a, b)]
+    return Findings(forms, (*verdicts, *better(mean, "pytorch, none", "pytorch, weight")))
+
+
+def _plays(cell: Cell) -> bool:
+    return cell.value("task") != "rl_probe"
 
 
 def table1(evidence: Evidence) -> Findings:

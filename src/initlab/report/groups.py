@@ -15,7 +15,7 @@ Split = Literal["val", "test"]
 REPLICATE = "seed"
 RATE = "lr"
 LONGEST_LIST = 4
-NAMED_GROUPS = frozenset({"init", "norm", "model", "data", "task", "optim", "schedule", "diagnostic"})
+NAMED_GROUPS = frozenset({"init", "norm", "model", "data", "task", "optim", "schedule", "diagnostic", "rl"})
 
 
 @dataclass(frozen=True)
@@ -218,8 +218,10 @@ def mean_and_sd(values: Sequence[float]) -> tuple[float, float | None] | None:
 def shared_settings(configs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """Say in words what all runs share: data, model with its sizes, norm, epochs, batch size."""
     shared: list[str] = []
-    for group in ("data", "model", "norm", "init"):
-        options = [config.get(group) for config in configs]
+    for group in ("rl", "data", "model", "norm", "init"):
+        # An agent has the frames of its game for data.
+        having = [config for config in configs if group != "data" or "rl" not in config]
+        options = [config.get(group) for config in having]
         names = {option.get("name") for option in options if isinstance(option, Mapping)}
         name = one(names)
         if name is None or group == "init":

@@ -30,6 +30,8 @@ PACKAGES = (
     "timm",
     "safetensors",
     "wandb",
+    "gymnasium",
+    "ale-py",
 )
 
 

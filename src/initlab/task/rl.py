@@ -15,7 +15,7 @@ import initlab  # noqa: F401  (arms the torchvision cure before timm imports it)
 import torch
 from torch import nn
 
-from initlab.errors import ConfigError
+from initlab.model.base import check_positive
 from initlab.progress import progress
 from initlab.results.metrics_csv import MetricsCsv
 from initlab.results.run_folder import RunFolder
@@ -48,34 +48,31 @@ def rl(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
         Refused: the init does not fit the norm or the network, or the norm looks at a batch.
         Stopped: a signal asked for it, or a worker was killed; the checkpoint is written.
     """
-    source, init = rl_source(config), build_init(config)
-    if config["epochs"] < 1:
-        raise ConfigError(f"epochs={config['epochs']}: must be a positive whole number")
-    options = source.options
-    rate = Rate(build(config["schedule"]), config["lr"], options.frames_per_epoch)
+    source = rl_source(config)
+    check_positive("epochs", config["epochs"])
+    options, rate = source.options, rate_of(config)
     log = build_log(config, folder)
     checkpoint = Checkpoint(folder.path / "checkpoints", folder.run_id)
     resume = checkpoint_to_resume(config["ckpt_path"], checkpoint)
     device = choose_device(config["trainer"]["accelerator"])
     set_threads(config["trainer"]["num_threads"])
-    network = build_network(config, source, init, source.loaders(config["batch_size"], config["seed"]))
-    state = io.BytesIO()
-    torch.save(network.state_dict(), state)
-    shared = Shared(Flat(network).weights, optimizer_maker(config["optim"]))
+    network, shared, make = prepared(config, source, device)
     before = shared.counts()
     if resume is not None:
         content = checkpoint.read(resume)
         shared.load(content)
         before = content["before"]
     first = int(shared.counts()["frames"])
-    make = partial(make_actor, config, source, state.getvalue(), device, first)
     outcome = Outcome(device=device_name(device))
     training = Training(config, shared, checkpoint, MetricsCsv(folder.metrics_path), log, before)
     clock = time.perf_counter()
     with recording(log, outcome), deferred():
         training.begin(network)
         try:
-            with closing(_crew(config, options, make, shared, rate)) as crew, training.watched() as watch:
+            with (
+                closing(_crew(config, options, partial(make, first), shared, rate)) as crew,
+                training.watched() as watch,
+            ):
                 while training.frames < training.total:
                     training.epoch(crew, watch, rate)
         except Diverged as error:
@@ -87,6 +84,26 @@ def rl(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
         outcome.metrics |= training.last
         outcome.samples_per_s = (training.frames - first) / (time.perf_counter() - clock)
     return outcome
+
+
+def rate_of(config: Mapping[str, Any]) -> Rate:
+    """Build the learning rate of the config."""
+    return Rate(build(config["schedule"]), config["lr"], config["rl"]["frames_per_epoch"])
+
+
+def prepared(
+    config: Mapping[str, Any], source: Frames, device: torch.device
+) -> tuple[nn.Module, Shared, Callable[[int, int], Actor]]:
+    """Build what a run starts from: its network, what workers share, and what makes their actors.
+
+    The last is :func:`make_actor` without its first arguments.
+    """
+    batch = source.loaders(config["batch_size"], config["seed"])
+    network = build_network(config, source, build_init(config), batch)
+    state = io.BytesIO()
+    torch.save(network.state_dict(), state)
+    shared = Shared(Flat(network).weights, optimizer_maker(config["optim"]))
+    return network, shared, partial(make_actor, config, source, state.getvalue(), device)
 
 
 def make_actor(

@@ -20,6 +20,15 @@ EPOCH = ("epoch", "step", "lr", "seconds", *BEST)
 FITTED = ("best/val_acc", "best/epoch", "test/loss", "test/acc")
 """The further metrics of a fit that came to its end."""
 
+PLAYED = (
+    "epoch", "step", "lr", "frames", "episodes", "train/return", "train/length", "train/entropy",
+    "train/policy_loss", "train/value_loss", "train/loss", "frames_per_s", "seconds",
+)  # fmt: skip
+"""The columns of ``metrics.csv`` of a run that plays."""
+
+PLAYED_SCORE = "train/mean_return"
+"""Of a run that plays, over all its episodes: the earlier it learned, the higher."""
+
 ALWAYS = ("status", "diverged")
 """In every run's summary: the status, in words, and 1 where it is ``diverged``, else 0, so that a mean over
 seeds is the share of runs that diverged."""

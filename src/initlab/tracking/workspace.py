@@ -9,7 +9,7 @@ from typing import Any
 from initlab.errors import ConfigError, InitlabError
 from initlab.report.groups import RATE, REPLICATE, number, varying
 from initlab.sweep.plan import Plan
-from initlab.tracking.metrics import ADDED, ALWAYS, BEST, EPOCH, FITTED, MEASURED
+from initlab.tracking.metrics import ADDED, ALWAYS, BEST, EPOCH, FITTED, MEASURED, PLAYED, PLAYED_SCORE
 from initlab.tracking.upload import FIGURE
 
 MISSING = (
@@ -44,6 +44,8 @@ def known(planned: Plan) -> Known:
         history, summary = [*EPOCH], [*EPOCH, *FITTED]
         summary += [f"{name}.{kind}" for name, best in BEST.items() for kind in (best, "last")]
         summary = [name for name in summary if name not in BEST]
+    elif task_of(planned) == "rl":
+        history, summary = [*PLAYED], [name for name in (*PLAYED, PLAYED_SCORE) if name not in BEST]
     else:
         shown = diagnostics(planned)
         history = ["_step", *(f"{name}/{kind}" for name in shown for kind in ("table", "figure"))]
@@ -120,6 +122,12 @@ def workspaces(planned: Plan, project: str, entity: str) -> list[Any]:
             line("val/loss", log_y=True),
             line("lr"),
         ]
+    elif task_of(planned) == "rl":
+        panels += [scatter(axis, PLAYED_SCORE) for axis in numeric]
+        panels.append(reports.BarPlot(title=PLAYED_SCORE, metrics=[PLAYED_SCORE], groupby_aggfunc="mean"))
+        curves = [
+            line(name) for name in ("train/return", "train/length", "train/entropy", "train/value_loss")
+        ]
     else:
         shown = diagnostics(planned)
         metrics = [metric for diagnostic in shown for metric in MEASURED.get(diagnostic, ())]
@@ -128,7 +136,7 @@ def workspaces(planned: Plan, project: str, entity: str) -> list[Any]:
             reports.BarPlot(title=metric, metrics=[metric], groupby_aggfunc="mean") for metric in metrics
         ]
         curves = [reports.MediaBrowser(title=one, media_keys=[f"{one}/figure"]) for one in shown]
-    step = "epoch" if task_of(planned) == "fit" else "Step"
+    step = "epoch" if task_of(planned) in ("fit", "rl") else "Step"
     of_experiment = [
         expr.Config("experiment") == planned.experiment,
         expr.Config("scale") == planned.scale,
