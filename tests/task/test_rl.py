@@ -84,8 +84,10 @@ def test_the_same_seed_gives_the_same_run(compose, tmp_path):
 
 
 @needs_rl
-def test_a_loss_that_is_not_finite_is_a_result(compose):
-    config = compose(*ALONE, "optim=sgd", "optim.fused=false", "lr=1e30", "norm=none", "init=he")
+@pytest.mark.parametrize("synchronous", ["true", "false"])
+def test_a_loss_that_is_not_finite_is_a_result(compose, synchronous):
+    form = f"rl.synchronous={synchronous}"
+    config = compose(*PLAY, form, "optim=sgd", "optim.fused=false", "lr=1e30", "norm=none", "init=he")
     result = run_task(config)
     assert result.status == "diverged"
     assert result.metrics["diverged/epoch"] == 0

@@ -19,8 +19,11 @@ class Diverged(Exception):
     """
 
     def __init__(self, step: int) -> None:
-        super().__init__(f"the loss was not finite at update {step}")
+        super().__init__(step)  # an exception travels between processes as its arguments
         self.step = step
+
+    def __str__(self) -> str:
+        return f"the loss was not finite at update {self.step}"
 
 
 @dataclass(frozen=True)
