@@ -133,6 +133,11 @@ def points(
     series = [key for key in series if key not in panel]
     series = _varying(series, cells, numbers) or series[:1]
     keys = [*panel, *series, *([x] if x else [])]
+    # A number of one place among several that this figure puts together is no number of all of them.
+    apart = {
+        key for key in _varying([key for n in numbers for key in n.axes], (), numbers) if key not in keys
+    }
+    numbers = [number for number in numbers if not apart & number.axes.keys()]
     here: dict[tuple[Any, ...], list[Cell]] = {}
     for cell in cells:
         here.setdefault(tuple(cell.value(key) for key in keys), []).append(cell)

@@ -25,6 +25,7 @@ PAPER = "#ffffff"
 # `$` is a character of somebody's config here, and no mathematics.
 CLAIM_STYLE = STYLE | {"text.parse_math": False, "text.color": INK, "legend.frameon": False}
 LONGEST_NAME = 44
+LETTER = 0.068  # inches, of the names at an axis
 MOST_COLUMNS = 3
 
 
@@ -104,13 +105,15 @@ def render(form: Form, remark: str = "") -> dict[str, bytes]:
         for unused in axes[len(form.panels) :]:
             unused.remove()
         axes = axes[: len(form.panels)]
+        form.draw(axes)
+        longest = max(len(label.get_text()) for ax in axes for label in ax.get_yticklabels())
+        left = max(0.82, 0.4 + LETTER * longest)
         figure.subplots_adjust(
-            left=0.82 / width, right=1 - 0.2 / width, top=1 - above / height, bottom=below / height,
+            left=left / width, right=1 - 0.2 / width, top=1 - above / height, bottom=below / height,
             wspace=0.08 if form.share_y else 0.28, hspace=between / form.height,
         )  # fmt: skip
         for ax, panel in zip(axes, form.panels, strict=True):
             ax.set_title(short(panel), loc="left", fontsize=9.5, color=GREY)
-        form.draw(axes)
         for ax in axes[columns::columns]:  # the first of each further line
             ax.set_ylabel(axes[0].get_ylabel())
         if handles:
