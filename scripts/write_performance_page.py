@@ -89,7 +89,10 @@ def page(results: Path, notes: Path) -> str:
         writers[name](found[name]) + command(found[name]) if name in found else missing(name)
         for name in SECTIONS
     ]
-    parts += [other(name, found[name]) for name in found if name not in SECTIONS]
+    on_gpu = {name: content for name, content in found.items() if content.get("section") == "gpu"}
+    parts += [gpu(on_gpu)] if on_gpu else []
+    parts += [sweep(found["sweep"])] if "sweep" in found else []
+    parts += [population(found["population"])] if "population" in found else []
     return "\n".join(part.strip("\n") + "\n" for part in [*parts, notes.read_text(encoding="utf-8")])
 
 
@@ -108,7 +111,7 @@ def machines(found: dict[str, dict[str, Any]]) -> str:
     """Name the machine of each section; one line where it is the same of all."""
     told: dict[str, list[str]] = {}
     for name, content in found.items():
-        if "machine" in content and "versions" in content["machine"]:
+        if "flags" in content.get("machine", {}):
             told.setdefault(machine(content["machine"]), []).append(name)
     if not told:
         return "## Machine\n\nNothing has been measured yet."
@@ -356,10 +359,96 @@ def profiled(content: dict[str, Any]) -> str:
     )
 
 
-def other(name: str, content: dict[str, Any]) -> str:
-    """Name the file of a program that writes in a form of its own."""
-    told = f" (`{content['command']}`)" if isinstance(content.get("command"), str) else ""
-    return f"## {name.capitalize()}\n\nSee [{name}.json](results/performance/{name}.json){told}."
+def gpu(found: dict[str, dict[str, Any]]) -> str:
+    """Write what a GPU makes of steps, populations and grids, from one file or several."""
+    card: dict[str, Any] = next(content["card"] for content in found.values() if content["card"])
+    peaks = {"float32": card["float32_tflops"], "bf16": card["bf16_tflops"]}
+    rows = [row for content in found.values() for row in content["rows"]]
+    steps, populations, grids = [], [], []
+    for case in dict.fromkeys(row["case"] for row in rows if row["part"] == "steps"):
+        here = {row["variant"]: row for row in rows if row["case"] == case and row["part"] == "steps"}
+        flops = next(row["flops_per_step"] for row in here.values() if row.get("flops_per_step"))
+        best = min(median(row["wall_s"]) for name, row in here.items() if name.startswith("yardstick"))
+        for name, row in here.items():
+            seconds, peak = median(row["wall_s"]), peaks["bf16" if "bf16" in name else "float32"]
+            cells = [ms(row["wall_s"]), number(128 / seconds), f"{best / seconds:.2f}x"]
+            steps.append([TITLES[case], name, *cells, f"{flops / seconds / peak / 1e12:.1%}"])
+    for content in found.values():
+        for case, ratios_of in content.get("times_as_fast", {}).items():
+            size, _, network = case.partition(" of ")
+            told = [f"{ratios_of[way]:.1f}x" if way in ratios_of else "" for way in WAYS]
+            populations.append([TITLES[network], size, *told])
+    for case in dict.fromkeys(row["case"] for row in rows if row["part"] == "grids"):
+        here = {row["variant"]: row for row in rows if row["case"] == case and row["part"] == "grids"}
+        against = [median(row["wall_s"]) for name, row in here.items() if name.startswith("yardstick")]
+        for name, row in here.items():
+            seconds = median(row["wall_s"])
+            ratio = f"{min(against) / seconds:.1f}x" if against else "no yardstick measured"
+            grids.append(
+                [TITLES[case], name, f"{row['cells_run']} of {row['cells']}", number(seconds), ratio]
+            )
+    made = "; ".join(f"`{content['command']}`, {content['started'][:10]}" for content in found.values())
+    rates = f"{peaks['float32']:.0f} TFLOP/s in float32 without TF32, {peaks['bf16']:.0f} in bf16"
+    return (
+        f"## GPU\n\nOne {card['name']}, on which large matrix products came to {rates}, and a copy to "
+        f"{card['copy_gb_per_s']} GB/s; convolutions in float32 are without TF32.\n\nA training step of 128 "
+        "with its loader, against the yardstick's in float32 with 0 or 4 workers, and its share of the "
+        "card's measured peak:\n\n"
+        + table(("network", "", "wall ms", "samples/s", "times as fast", "of the peak"), steps)
+        + "\nA step of K runs, times as fast as one after another:\n\n"
+        + table(("network", "K", *WAYS), populations, left=1)
+        + "\nWhole commands of 20 runs of an epoch with validation and test, the start included:\n\n"
+        + table(("network", "", "cells run", "wall s", "over the yardstick"), grids, left=2)
+        + f"\n{made}.\n"
+    )
+
+
+WAYS = ("sequence, CUDA graphs", "population", "population, CUDA graph", "by hand")
+
+
+def sweep(content: dict[str, Any]) -> str:
+    """Write what planning, the store and the pool cost."""
+    lines = [[f"plan {content['plan']['cells']:,} cells", *spent(content["plan"])]]
+    for name in ("list", "status", "table"):
+        told = f"{name} of a store of {content['store']['results']:,} results"
+        lines.append([told, *spent(content["store"][name])])
+    cells = content["pool"]["cells"]
+    lines.append([f"{cells:,} trivial cells through the warm pool", *spent(content["pool"]["first"])])
+    lines.append(["the same once more, all there", *spent(content["pool"]["again"])])
+    rounds = content["overhead"]["rounds"]
+    more = []
+    for name in rounds[0]:
+        of = [one[name] for one in rounds if name in one]
+        times = [[one[key] for one in of] for key in ("wall", "cpu", "start")]
+        more.append([name, *(spread(values) for values in times)])
+    versions = ", ".join(f"{name} {version}" for name, version in content["machine"]["versions"].items())
+    return (
+        "## Sweep\n\n"
+        + table(("", "wall s", "CPU s", "MiB"), lines, left=1)
+        + f"\nOne more cell of one training step, from sweeps of {content['overhead']['cells']} cells:\n\n"
+        + table(("", "wall s", "CPU s", "start, CPU s"), more, left=1)
+        + f"\n`python -m benchmarks sweep`, {content['machine']['cores']} cores, {versions}.\n"
+    )
+
+
+def spent(one: dict[str, float]) -> list[str]:
+    """Write wall and CPU seconds and memory."""
+    return [number(one["wall"]), number(one["cpu"]), number(one["mib"])]
+
+
+def population(content: dict[str, Any]) -> str:
+    """Write how a population compares with runs in sequence, on the CPU."""
+    ways = ("processes", "population", "by hand")
+    lines = []
+    for row in content["rows"]:
+        told = [f"{row['times_as_fast'][way]:.2f}x" if way in row["times_as_fast"] else "" for way in ways]
+        lines.append([row["network"], str(row["size"]), number(1e3 * row["seconds"]["sequence"]), *told])
+    return (
+        "## Population\n\nA training step of K runs, times as fast as one after another in one process; "
+        "`processes` are two.\n\n"
+        + table(("network", "K", "in sequence, ms", *ways), lines, left=1)
+        + f"\n`python -m benchmarks population`, {content['device']}, torch {content['torch']}.\n"
+    )
 
 
 if __name__ == "__main__":
