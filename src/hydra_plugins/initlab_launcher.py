@@ -1,5 +1,6 @@
 """``hydra/launcher=basic|pool|slurm``: lets Hydra find the launchers of :mod:`initlab.sweep`."""
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 
 class BasicLauncher(Launcher):
     """Runs one cell after another in this process."""
+
+    runs_here = True
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep the function that runs one configuration."""
@@ -30,35 +33,29 @@ class BasicLauncher(Launcher):
         """Return the environment of each run that is carried out at a time; None where that is elsewhere."""
         return [{}]
 
-    def verdicts(self, combinations: Sequence[str]) -> Sequence[tuple[str, str]]:
-        """Tell which combinations fit, in this process: its runs import torch anyway."""
-        if not combinations:
-            return []
-        from initlab.task.fitting import verdicts
+    def verdicts(self, combinations: Sequence[str], dry_run: bool = False) -> Sequence[tuple[str, str]]:
+        """Tell which combinations fit: here where torch is or will be imported, else by another process."""
+        if "torch" in sys.modules or (self.runs_here and combinations and not dry_run):
+            from initlab.task.fitting import verdicts
 
-        return verdicts(combinations)
-
-
-class Elsewhere(BasicLauncher):
-    """Keeps torch out of this process."""
-
-    def verdicts(self, combinations: Sequence[str]) -> Sequence[tuple[str, str]]:
-        """Tell which combinations fit, by a process that ends with its answers."""
+            return verdicts(combinations)
         from initlab.sweep.fitting import ask
 
         return ask(combinations)
 
 
-class PoolLauncher(Elsewhere):
+class PoolLauncher(BasicLauncher):
     """Runs several cells at a time, in worker processes on this machine."""
+
+    runs_here = False
 
     def __init__(self, **options: Any) -> None:
         self.options = options
 
     def launch_cells(self, cells: Sequence[Any], report: Callable[[Any], None], fail_fast: bool) -> None:
         """Run the cells and report each result as it comes."""
-        from initlab.cli.train import run_cell
         from initlab.sweep.pool import PoolOptions, in_pool
+        from initlab.task.cell import run_cell
 
         in_pool(run_cell, cells, report, fail_fast, PoolOptions(**self.options))
 
@@ -69,8 +66,10 @@ class PoolLauncher(Elsewhere):
         return places(cells, PoolOptions(**self.options))
 
 
-class SlurmLauncher(Elsewhere):
+class SlurmLauncher(BasicLauncher):
     """Submits the cells as SLURM job arrays and follows them."""
+
+    runs_here = False
 
     def __init__(self, **options: Any) -> None:
         self.options = {
@@ -80,8 +79,8 @@ class SlurmLauncher(Elsewhere):
 
     def launch_cells(self, cells: Sequence[Any], report: Callable[[Any], None], fail_fast: bool) -> None:
         """Submit the cells and report each result as it comes."""
-        from initlab.cli.train import run_cell
         from initlab.sweep.slurm import SlurmOptions, on_slurm
+        from initlab.task.cell import run_cell
 
         on_slurm(run_cell, cells, report, fail_fast, SlurmOptions.of(self.options))
 

@@ -10,8 +10,8 @@ from initlab.cli.app import app
 from initlab.results.run_folder import RunFolder
 from initlab.results.store import Store
 from initlab.sweep import scheduler, slurm
+from initlab.sweep.cell import Cell
 from initlab.sweep.lost import record_lost
-from initlab.sweep.plan import Cell
 from initlab.sweep.submission import Job, Submission
 
 RUN_IDS = [f"{number:012d}" for number in range(3)]

@@ -3,16 +3,21 @@
 import json
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from hydra_plugins import initlab_launcher
 from hydra_plugins.initlab_launcher import BasicLauncher, PoolLauncher, SlurmLauncher
 from initlab.errors import ConfigError
 from initlab.sweep import fitting
+from initlab.sweep.cell import Cell
 from initlab.sweep.compose import Composer, config_loader
 from initlab.sweep.fitting import refusals
-from initlab.sweep.plan import Cell, plan
+from initlab.sweep.plan import plan
+from initlab.task.fitting import verdicts
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +52,7 @@ def test_the_cells_of_a_combination_are_refused_together(composer: Composer) -> 
 
 def test_a_value_that_makes_no_sense_is_told_before_anything_runs(composer: Composer) -> None:
     with pytest.raises(ConfigError, match=r"^model.depth=0: must be a positive whole number$"):
-        refusals(cells(composer, "model.depth=1,0"))
+        refusals(cells(composer, "model.depth=1,0"), verdicts)
 
 
 def test_each_combination_is_asked_once(composer: Composer, answers: Path, tmp_path: Path) -> None:
@@ -75,12 +80,34 @@ def test_a_task_of_another_kind_is_not_asked(composer: Composer, answers: Path) 
     assert refusals(cells(composer, "task._target_=faulty.run")) == {}
 
 
-def test_the_launcher_that_runs_the_cells_in_this_process_asks_here_and_the_others_do_not(
-    composer: Composer, answers: Path
+@pytest.mark.parametrize(
+    ("launcher", "dry_run", "has_torch", "elsewhere"),
+    [
+        (BasicLauncher, False, False, False),
+        (BasicLauncher, True, False, True),
+        (PoolLauncher, False, False, True),
+        (SlurmLauncher, False, False, True),
+        (PoolLauncher, False, True, False),
+        (BasicLauncher, True, True, False),
+    ],
+)
+def test_a_process_is_asked_unless_this_one_has_torch_or_will_run_the_cells(
+    composer: Composer,
+    answers: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    launcher: type[BasicLauncher],
+    dry_run: bool,
+    has_torch: bool,
+    elsewhere: bool,
 ) -> None:
     answers.write_text('#!/bin/sh\nsed \'s/.*/["refused", "asked elsewhere"]/\'\n')
     grid = cells(composer, "init=proposed", "norm=weight,none", "model.width=8")
-    (sentence,) = refusals(grid, BasicLauncher().verdicts).values()
-    assert sentence.endswith("build the model with norm=weight")
-    for launcher in (PoolLauncher(), SlurmLauncher()):
-        assert list(refusals(grid, launcher.verdicts).values()) == ["asked elsewhere"] * 2
+    ask = partial(launcher().verdicts, dry_run=dry_run)
+    modules = {"torch": None} if has_torch else {}
+    monkeypatch.setattr(initlab_launcher, "sys", SimpleNamespace(modules=modules))
+    told = list(refusals(grid, ask).values())
+    if elsewhere:
+        assert told == ["asked elsewhere"] * 2
+    else:
+        (sentence,) = told
+        assert sentence.endswith("build the model with norm=weight")

@@ -11,10 +11,10 @@ from initlab.results.record import RunResult
 from initlab.results.run_folder import RunFolder
 from initlab.results.store import Store
 from initlab.sweep import outcome
+from initlab.sweep.cell import Cell
 from initlab.sweep.compose import config_loader
 from initlab.sweep.grid import sweep
 from initlab.sweep.launch import in_process
-from initlab.sweep.plan import Cell
 
 
 class Fake:
@@ -29,7 +29,7 @@ class Fake:
     ) -> None:
         in_process(self.run, cells, report, fail_fast)
 
-    def verdicts(self, combinations: Sequence[str]) -> list[tuple[str, str]]:
+    def verdicts(self, combinations: Sequence[str], dry_run: bool = False) -> list[tuple[str, str]]:
         raise AssertionError("the test tells what is refused")
 
     def run(self, config: Any) -> RunResult:

@@ -9,9 +9,9 @@ import pytest
 from initlab.errors import InitlabError
 from initlab.results.run_folder import RunFolder
 from initlab.sweep import job as job_module
+from initlab.sweep.cell import Cell
 from initlab.sweep.lost import record_lost
 from initlab.sweep.pack import led
-from initlab.sweep.plan import Cell
 from initlab.sweep.submission import Job, Submission
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from initlab.errors import ConfigError
+from initlab.sweep.cell import Cell
 from initlab.sweep.launch import in_process
-from initlab.sweep.plan import Cell
 
 
 def cells(*devices: int) -> list[Cell]:

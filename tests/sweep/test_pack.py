@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from initlab.errors import ConfigError
+from initlab.sweep.cell import Cell
 from initlab.sweep.compose import Composer, config_loader
 from initlab.sweep.pack import packed, refusal
-from initlab.sweep.plan import Cell, plan
+from initlab.sweep.plan import plan
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ from initlab.errors import InitlabError
 from initlab.results.lock import Held
 from initlab.results.record import RunResult
 from initlab.results.run_folder import RunFolder
+from initlab.sweep.cell import Cell
 from initlab.sweep.pack import led
-from initlab.sweep.plan import Cell
 from initlab.sweep.pool import PoolOptions, in_pool
 
 

@@ -12,8 +12,8 @@ from initlab.results.lock import Held, Lock
 from initlab.results.record import RunResult, Status
 from initlab.results.run_folder import RunFolder
 from initlab.sweep import scheduler, slurm
+from initlab.sweep.cell import Cell
 from initlab.sweep.lost import record_lost
-from initlab.sweep.plan import Cell
 from initlab.sweep.slurm import Resources, SlurmOptions, follow
 from initlab.sweep.submission import Job, Submission, jobs_of
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from initlab.sweep.cell import Cell
 from initlab.sweep.compose import Composer, config_loader
-from initlab.sweep.plan import Cell, plan
+from initlab.sweep.plan import plan
 from initlab.sweep.trial import packed_by_trial
 
 

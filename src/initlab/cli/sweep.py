@@ -88,7 +88,7 @@ def retry(
     ] = None,
 ) -> None:
     """Submit again, as they were, the runs that are missing, killed or crashed and have no job."""
-    from initlab.sweep.plan import Cell
+    from initlab.sweep.cell import Cell
     from initlab.sweep.slurm import SlurmOptions, submit
 
     chosen = statuses or list(AGAIN)

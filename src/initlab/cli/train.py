@@ -14,13 +14,12 @@ from initlab.configs_dir import configs_dir
 from initlab.errors import InitlabError
 from initlab.progress import console, tell
 from initlab.results.identity import run_id
-from initlab.results.lock import Held
-from initlab.results.record import RunResult
 from initlab.results.run_folder import RunFolder
 from initlab.sweep.argv import is_multirun, rewrite
 from initlab.sweep.compose import CONFIG_NAME, Composer, config_loader, named
 from initlab.sweep.plan import check_fixed, first_cell
 from initlab.sweep.scale import form_of_run, scale_of
+from initlab.task.cell import run_cell
 
 EXIT_CODES = {"ok": 0, "diverged": 0, "crashed": 1, "killed": 1, "refused": 2}
 
@@ -75,17 +74,6 @@ def run(config: DictConfig | Mapping[str, Any]) -> Any:
     if not isinstance(config, DictConfig):
         return run_cell(config)
     sys.exit(single(named(config, dict(HydraConfig.get().runtime.choices))))
-
-
-def run_cell(config: Mapping[str, Any] | list[Mapping[str, Any]]) -> RunResult | list[RunResult | Held]:
-    """Run one cell of a sweep, or those of a pack; importable by name, for worker processes."""
-    if isinstance(config, list):
-        from initlab.task.population import run_population
-
-        return run_population(config)
-    from initlab.task import run_task
-
-    return run_task(config)
 
 
 def single(config: Mapping[str, Any]) -> int:

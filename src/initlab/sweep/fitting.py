@@ -2,7 +2,7 @@
 
 Fitting is a matter of network, init, norm and the shape of the data, so each such combination is asked once,
 however many cells have it. The network has to be built for that (:mod:`initlab.task.fitting`): in a process
-of its own, because planning imports no torch, unless the launcher runs the cells in this one.
+of its own, because planning imports no torch, unless this one has torch or will run the cells.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from initlab.errors import ConfigError
-from initlab.sweep.plan import Cell
+from initlab.sweep.cell import Cell
 from initlab.sweep.slots import environment
 
 PARTS = ("model", "init", "norm", "data", "rl")

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,12 +19,13 @@ from initlab.results.lock import Held
 from initlab.results.record import RunResult
 from initlab.results.store import MISSING, Store
 from initlab.sweep import outcome
+from initlab.sweep.cell import Cell
 from initlab.sweep.compose import Composer
 from initlab.sweep.fitting import refusals
 from initlab.sweep.launch import Report
 from initlab.sweep.lost import record_lost, stamp
 from initlab.sweep.pack import packed
-from initlab.sweep.plan import Cell, Plan, plan
+from initlab.sweep.plan import Plan, plan
 from initlab.sweep.trial import packed_by_trial
 
 AGAIN = frozenset({MISSING, "killed"})
@@ -39,8 +41,8 @@ class Launcher(Protocol):
     def places(self, cells: Sequence[Cell]) -> Sequence[Mapping[str, str]] | None:
         """Return the environment of each run that is carried out at a time; None where that is elsewhere."""
 
-    def verdicts(self, combinations: Sequence[str]) -> Sequence[tuple[str, str]]:
-        """Tell which combinations of parts fit, where that is cheapest for this launcher."""
+    def verdicts(self, combinations: Sequence[str], dry_run: bool = False) -> Sequence[tuple[str, str]]:
+        """Tell which combinations of parts fit, where that is cheapest; a dry run imports no torch for it."""
 
 
 def sweep(
@@ -64,7 +66,7 @@ def sweep(
         options = planned.cells[0].config["sweep"]
         store = Store(planned.cells[0].config["paths"]["output_dir"])
         todo = select(planned, store, options)
-        refused = refusals(todo) if options["dry_run"] else refusals(todo, launcher.verdicts)
+        refused = refusals(todo, partial(launcher.verdicts, dry_run=options["dry_run"]))
         if options["dry_run"]:
             states = store.states(cell.run_id for cell in planned.cells) | dict.fromkeys(refused, "refused")
             tell("\n".join(outcome.cells(planned, states, refused)))

@@ -23,10 +23,10 @@ from initlab.results.environment import SUBMITTED_CODE
 from initlab.results.lock import GRACE_S, Held
 from initlab.results.record import RunResult
 from initlab.sweep import scheduler
+from initlab.sweep.cell import Cell
 from initlab.sweep.group import attend
 from initlab.sweep.lost import record_lost
 from initlab.sweep.pack import led
-from initlab.sweep.plan import Cell
 from initlab.sweep.pool import Interrupted, PoolOptions, in_pool, stop_signals
 from initlab.sweep.submission import Job, JobCell
 from initlab.sweep.turns import Turns

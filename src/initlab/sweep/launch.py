@@ -9,7 +9,7 @@ from initlab.errors import ConfigError
 from initlab.results.lock import Held
 from initlab.results.record import RunResult
 from initlab.stopping import requested
-from initlab.sweep.plan import Cell
+from initlab.sweep.cell import Cell
 from initlab.sweep.ranks import Ranks
 
 Config = Mapping[str, Any]

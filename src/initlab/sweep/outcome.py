@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 
 from initlab.results.record import STATUSES, RunResult
 from initlab.results.store import MISSING
-from initlab.sweep.plan import Cell, Plan
+from initlab.sweep.cell import Cell
+from initlab.sweep.plan import Plan
 
 FAILED = ("crashed", "killed", "refused")
 SHOWN = 20

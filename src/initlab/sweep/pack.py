@@ -9,7 +9,7 @@ from typing import Any
 
 from initlab.errors import ConfigError
 from initlab.results.identity import canonical
-from initlab.sweep.plan import Cell
+from initlab.sweep.cell import Cell
 
 # What each member of a pack has of its own. All else must be equal: it is the architecture, or how to run it.
 OWN = frozenset({"seed", "lr", "warmup_epochs", "init", "schedule"})

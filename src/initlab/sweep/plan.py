@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.override_parser.types import Override, Transformer
@@ -15,25 +15,10 @@ from omegaconf import DictConfig
 from initlab.errors import ConfigError
 from initlab.results.identity import NOT_SCIENCE, run_id
 from initlab.sweep.argv import expand
+from initlab.sweep.cell import Cell
 from initlab.sweep.compose import Composer, is_integer, overrides_of, parse
 from initlab.sweep.scale import AWAY, grid_form, key_of, laptop_form, scale_of
 from initlab.sweep.scale import KEY as LAPTOP
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One run of a sweep, or the first of a pack (:mod:`initlab.sweep.pack`)."""
-
-    arguments: tuple[str, ...]  # every override, as a single run would take them
-    axes: Mapping[str, Any]  # the overrides that the sweep varies
-    config: Mapping[str, Any]
-    run_id: str
-    others: tuple[Cell, ...] = ()  # those that are trained together with it
-
-    @property
-    def members(self) -> tuple[Cell, ...]:
-        """All cells of the pack, this one first."""
-        return (replace(self, others=()), *self.others)
 
 
 @dataclass(frozen=True)

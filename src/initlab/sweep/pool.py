@@ -30,9 +30,9 @@ from initlab.results.environment import SUBMITTED_CODE, own_code
 from initlab.results.lock import Held
 from initlab.results.record import RunResult
 from initlab.results.run_folder import RunFolder
+from initlab.sweep.cell import Cell
 from initlab.sweep.launch import Report, Run, crashed
 from initlab.sweep.lost import record_lost, stamp
-from initlab.sweep.plan import Cell
 from initlab.sweep.ranks import Ranks
 from initlab.sweep.slots import environment, slots
 from initlab.sweep.turns import Turns

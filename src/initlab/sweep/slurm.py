@@ -19,11 +19,11 @@ from initlab.progress import tell
 from initlab.results.lock import GRACE_S, Held
 from initlab.results.record import RunResult
 from initlab.sweep import scheduler
+from initlab.sweep.cell import Cell
 from initlab.sweep.job import run_job
 from initlab.sweep.launch import Report, Run
 from initlab.sweep.lost import record_lost
 from initlab.sweep.pack import led
-from initlab.sweep.plan import Cell
 from initlab.sweep.pool import name_of
 from initlab.sweep.ranks import Ranks
 from initlab.sweep.submission import Job, JobCell, Submission, jobs_of

@@ -21,8 +21,8 @@ from initlab.results.atomic import make_folder, write_bytes, write_text
 from initlab.results.environment import git_diff, git_state
 from initlab.results.record import RunResult
 from initlab.results.run_folder import RunFolder
+from initlab.sweep.cell import Cell
 from initlab.sweep.lost import stamp
-from initlab.sweep.plan import Cell
 
 
 @dataclass(frozen=True)

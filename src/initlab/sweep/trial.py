@@ -17,8 +17,8 @@ from math import ceil
 from pathlib import Path
 
 from initlab.results.atomic import write_text
+from initlab.sweep.cell import Cell
 from initlab.sweep.pack import architecture, packed, refusal
-from initlab.sweep.plan import Cell
 from initlab.sweep.slots import environment
 
 SIZES = (4, 16, 64)
