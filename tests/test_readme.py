@@ -40,7 +40,7 @@ def run(command: str, folder: Path, *more: str) -> Typed:
 def test_there_are_commands_to_check() -> None:
     assert len(PYTHON) >= 8
     assert len(PYTHON) + len(MAKE) == len(COMMANDS)
-    assert len(SHOWN) == 4
+    assert len(SHOWN) == 6
     assert set(PYTHON) >= ALONE
 
 
@@ -109,6 +109,13 @@ def test_the_table_is_the_recorded_one() -> None:
     rows = [line for line in shown.splitlines() if line.startswith("|")]
     recorded = (ROOT / "docs" / "results" / "quickstart.md").read_text()
     assert len(rows) == 11
+    assert all(row in recorded for row in rows)
+
+
+def test_the_table_of_the_first_claim_is_the_recorded_one() -> None:
+    rows = [line for line in README.splitlines() if line.startswith(("| mlp,", "| mlp_residual,"))]
+    recorded = (ROOT / "docs" / "results" / "arpit2019" / "fig1.md").read_text()
+    assert len(rows) == 12
     assert all(row in recorded for row in rows)
 
 
