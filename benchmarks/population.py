@@ -82,9 +82,9 @@ def main() -> None:
                 for way, width in (("processes", 11), ("population", 12), ("by hand", 9))
             )
             print(f"{network:18}{size:>4}{1000 * row['seconds']['sequence']:>14.2f}{shown}", flush=True)
-    if options.out:
-        content = {"torch": torch.__version__, "device": name or str(device), "rounds": options.rounds}
-        options.out.write_text(json.dumps({**content, "rows": rows}, indent=1) + "\n")
+            if options.out:  # after each, since the last take longest
+                about = {"torch": torch.__version__, "device": name or str(device), "rounds": options.rounds}
+                options.out.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n")
 
 
 def measured(network: str, size: int, rounds: int, seconds: float, device: torch.device) -> dict[str, Any]:
