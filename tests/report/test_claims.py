@@ -25,7 +25,7 @@ PUBLISHED = {
 }
 RECORDED = {
     path.parent.relative_to(components.ROOT / "docs" / "results").as_posix().removesuffix("-laptop")
-    for path in (components.ROOT / "docs" / "results").glob("**/sweep.json")
+    for path in (components.ROOT / "docs" / "results").glob("**/runs.jsonl.xz")
 }
 
 

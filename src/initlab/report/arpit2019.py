@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from initlab.report.claims import Findings
 from initlab.report.evidence import Cell, Evidence
 from initlab.report.form.accuracy import accuracy
@@ -12,7 +15,7 @@ from initlab.report.form.profile import profile
 from initlab.report.form.survival import survival
 from initlab.report.layers import last, start
 from initlab.report.measure import SURVIVAL, TEST, TEST_ERROR, TRAINING, VALIDATION, Measure
-from initlab.report.points import SERIES, points
+from initlab.report.points import SERIES, Points, points
 from initlab.report.verdict import Verdict, better, keeps
 
 FORWARD = Measure(
@@ -87,8 +90,8 @@ def fig2(evidence: Evidence) -> Findings:
             accuracy(points(evidence, ABOVE, panel=()), "Figure 2, right, read off at 90%."),
         ),
         (
-            *better(by_depth, "proposed", "data_dependent", at=lambda depth: depth >= 100),
-            *better(every, "proposed", "data_dependent"),
+            *over(by_depth, "proposed", "data_dependent", at=lambda depth: depth >= 100),
+            *over(every, "proposed", "data_dependent"),
         ),
     )
 
@@ -112,7 +115,7 @@ def fig3_left(evidence: Evidence) -> Findings:
         lines(found, "Figure 3, left: validation accuracy by depth, each at its best setting.", log_x=True),
         lines(fitted, "Figure 3, left: training accuracy of the same runs.", log_x=True),
     )
-    return Findings(forms, better(found, "proposed", "data_dependent", at=lambda depth: depth >= 50))
+    return Findings(forms, over(found, "proposed", "data_dependent", at=lambda depth: depth >= 50))
 
 
 def fig3_right(evidence: Evidence) -> Findings:
@@ -216,10 +219,16 @@ def table1(evidence: Evidence) -> Findings:
     better than the data-dependent one.
     """
     found = points(evidence, TEST_ERROR, series=METHODS, panel=NETWORK, best="lr")
-    proposed = [name for name in found.series if name.startswith("proposed")]
-    dependent = [name for name in found.series if name.startswith("data_dependent")]
-    verdicts = [v for a in proposed for b in dependent for v in better(found, a, b)]
-    return Findings((accuracy(found, "Table 1: test error."),), tuple(verdicts))
+    verdicts = over(found, "proposed", "data_dependent")
+    return Findings((accuracy(found, "Table 1: test error."),), verdicts)
+
+
+def over(
+    points: Points, first: str, second: str, at: Callable[[Any], bool] | None = None
+) -> tuple[Verdict, ...]:
+    """Judge that an init does better than another, each with all directions that were run."""
+    firsts, seconds = ([s for s in points.series if s.split(",")[0] == name] for name in (first, second))
+    return tuple(v for a in firsts for b in seconds for v in better(points, a, b, at))
 
 
 def table2(evidence: Evidence) -> Findings:

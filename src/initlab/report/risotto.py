@@ -8,6 +8,7 @@ from initlab.report.form.accuracy import accuracy
 from initlab.report.form.curves import curves
 from initlab.report.form.lines import lines
 from initlab.report.form.profile import profile
+from initlab.report.groups import label
 from initlab.report.layers import drift, last
 from initlab.report.measure import TEST, TEST_INTERVAL, Measure
 from initlab.report.points import points
@@ -53,7 +54,10 @@ def fig2c(evidence: Evidence) -> Findings:
     The paper states that RISOTTO trains best with a scale of 1, and that a scale of 0 is SkipInit.
     """
     found = points(evidence, TEST, x="model.residual_scale", panel=(), best="lr", x_label="residual scale")
-    return Findings((lines(found, "Figure 2c: test accuracy by residual scale."),))
+    by_scale = points(evidence, TEST, series="model.residual_scale", panel=(), best="lr")
+    full = label({"model.residual_scale": 1.0})
+    verdicts = tuple(v for other in by_scale.series if other != full for v in better(by_scale, full, other))
+    return Findings((lines(found, "Figure 2c: test accuracy by residual scale."),), verdicts)
 
 
 def table1(evidence: Evidence) -> Findings:

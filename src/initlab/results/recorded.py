@@ -33,9 +33,7 @@ class Recorded:
 
     def sweeps(self) -> list[str]:
         """Return the names of the recorded sweeps, sorted."""
-        return sorted(
-            path.parent.relative_to(self.root).as_posix() for path in self.root.glob("**/sweep.json")
-        )
+        return sorted(path.parent.relative_to(self.root).as_posix() for path in self.root.glob(f"**/{RUNS}"))
 
     def read_sweep(self, name: str) -> dict[str, Any] | None:
         """Return the manifest of a sweep; None where it is not recorded.

@@ -106,7 +106,7 @@ def render(form: Form, remark: str = "") -> dict[str, bytes]:
             unused.remove()
         axes = axes[: len(form.panels)]
         form.draw(axes)
-        longest = max(len(label.get_text()) for ax in axes for label in ax.get_yticklabels())
+        longest = max((len(label.get_text()) for ax in axes for label in ax.get_yticklabels()), default=0)
         left = max(0.82, 0.4 + LETTER * longest)
         figure.subplots_adjust(
             left=left / width, right=1 - 0.2 / width, top=1 - above / height, bottom=below / height,
