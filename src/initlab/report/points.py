@@ -173,7 +173,9 @@ class _Place:
 
     @property
     def series(self) -> str:
-        return self._named(self.num_panel, self.num_panel + self.num_series)
+        return self._named(self.num_panel, self.num_panel + self.num_series) or (
+            "?" if self.num_series else ""
+        )
 
     @property
     def x(self) -> Any:
@@ -182,7 +184,7 @@ class _Place:
     def _named(self, start: int, end: int) -> str:
         pairs = zip(self.keys[start:end], self.values[start:end], strict=True)
         told = {key: value for key, value in pairs if value is not None}
-        return label(told) or ("?" if end > start else "")
+        return label(told)
 
 
 def _varying(keys: Sequence[str], cells: Sequence[Cell], numbers: Sequence[Number]) -> tuple[str, ...]:
