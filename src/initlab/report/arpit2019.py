@@ -178,15 +178,7 @@ def fig6(evidence: Evidence) -> Findings:
     networks before training.
     """
     final, mean = (
-        points(
-            evidence,
-            measure,
-            panel="model.num_blocks",
-            best="lr",
-            where=_plays,
-            choose=MEAN_RETURN,
-        )
-        for measure in (RETURN, MEAN_RETURN)
+        points(evidence, measure, panel="model.num_blocks", where=_plays) for measure in (RETURN, MEAN_RETURN)
     )
     ends = points(evidence, FORWARD, panel=(), where=lambda cell: not _plays(cell))
     forms = (
