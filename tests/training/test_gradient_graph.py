@@ -3,10 +3,11 @@
 import pytest
 import torch
 
+from initlab.cuda_graph import WARMUPS
 from initlab.errors import ConfigError
 from initlab.results.identity import run_id
 from initlab.task import run_task
-from initlab.training.gradient_graph import WARMUPS, GradientGraph
+from initlab.training.gradient_graph import GradientGraph
 from tiny_run import TINY
 
 WITH_STATISTICS = ["debug=smoke", "model=wrn", "model.num_blocks=1", "norm=batch", "init=orthogonal"]
@@ -16,7 +17,7 @@ class Recording(GradientGraph):
     """Stands for the capture: what is repeated writes to the memory that the recorded pass wrote to."""
 
     def __init__(self, *arguments):
-        super().__init__(*arguments, capture=self.capture)
+        super().__init__(*arguments, record=self.capture)
 
     def capture(self, record):
         for _ in range(WARMUPS + 1):
@@ -55,7 +56,7 @@ def test_a_run_of_replayed_steps_is_the_run_of_plain_ones(compose, tmp_path, mon
 
     losses, weights = [], []
     for name, graph in (("plain", None), ("graph", Counted)):
-        monkeypatch.setattr("initlab.task.fit._check_cuda_graphs", lambda trainer: None)
+        monkeypatch.setattr("initlab.task.fit.check_cuda_graphs", lambda trainer: None)
         monkeypatch.setattr("initlab.task.fit.GradientGraph", graph)
         flag = f"trainer.cuda_graphs={'true' if graph else 'false'}"
         config = compose(*shared, flag, f"paths.output_dir={tmp_path / name}")

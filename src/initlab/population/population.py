@@ -15,6 +15,7 @@ from initlab.data.together import Together
 from initlab.errors import ConfigError
 from initlab.population.checkpoint import Saved
 from initlab.population.clipping import Clip, unclipped
+from initlab.population.graph import StackGraph
 from initlab.population.member import Clock, Member
 from initlab.population.sgd import StackedSgd
 from initlab.population.stack import Stack
@@ -39,6 +40,7 @@ class Options:
         limit_val: the same of a validation.
         limit_test: the same of the test.
         title: of the progress bar.
+        make_graph: records a training step, to be replayed instead of carried out; None for none.
     """
 
     epochs: int
@@ -50,6 +52,7 @@ class Options:
     limit_val: Limit = None
     limit_test: Limit = None
     title: str = "population"
+    make_graph: Callable[[Stack, Tensor, Tensor], StackGraph] | None = None
 
 
 class Population:
@@ -82,6 +85,7 @@ class Population:
         self.clock, self.part = clock or Clock(), part
         device = first.examples.inputs.device
         self.stack = Stack([member.model for member in members], device, options.precision)
+        self.graph: StackGraph | None = None
         self.sgd = StackedSgd(self.stack.parameters, [member.optimizer for member in members])
         self.stream = Together([first.reseeded(member.seed) for member in members])
         self.num_batches = limited(len(self.stream), options.limit_train)
@@ -165,10 +169,13 @@ class Population:
             yield
 
     def _train_step(self, inputs: Tensor, labels: Tensor, lr: Tensor) -> None:
-        losses, logits, gradients = self.stack.gradients(inputs, labels)
+        if self.options.make_graph is not None and self.graph is None:
+            self.graph = self.options.make_graph(self.stack, inputs, labels)
+        step = self.graph if self.graph is not None and self.graph.takes(inputs) else self.stack
+        losses, logits, gradients = step.gradients(inputs, labels)
         self.sgd.step(self.options.clip(gradients), lr)
         self.sums.add(losses, logits, labels)
-        self._losses.append(losses)
+        self._losses.append(losses.clone())  # a graph writes the next ones to the same place
         for member in self.members:
             member.samples_seen += labels.shape[1]
 
@@ -196,6 +203,7 @@ class Population:
             return
         index = torch.tensor(rows, device=self.stack.device)
         self.stack.keep(rows)
+        self.graph = None  # it knew the memory of all
         self.sgd.keep(rows, self.stack.parameters)
         self.stream.keep(rows)
         self.sums.keep(index)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 
 from initlab.errors import ConfigError
@@ -36,3 +39,19 @@ def set_threads(num_threads: int | None) -> None:
     """
     if num_threads is not None:
         torch.set_num_threads(check_positive("trainer.num_threads", num_threads))
+
+
+def check_cuda_graphs(trainer: Mapping[str, Any]) -> None:
+    """Refuse a graph of what it cannot hold.
+
+    Raises:
+        ConfigError: there is no GPU, or gradients are accumulated over batches.
+    """
+    if not trainer["cuda_graphs"]:
+        return
+    if trainer["accelerator"] == "cpu" or not torch.cuda.is_available():
+        raise ConfigError("trainer.cuda_graphs=true: needs a CUDA device; leave it at false")
+    if trainer["accumulate_grad_batches"] != 1:
+        raise ConfigError(
+            "trainer.cuda_graphs=true: a graph is one batch; leave accumulate_grad_batches at 1"
+        )

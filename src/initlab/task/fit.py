@@ -16,7 +16,6 @@ import lightning
 import torch
 
 from initlab.data.base import Loaders
-from initlab.errors import ConfigError
 from initlab.results.metrics_csv import MetricsCsv
 from initlab.results.run_folder import RunFolder
 from initlab.stopping import deferred
@@ -29,7 +28,7 @@ from initlab.task.build import (
     generator,
     optimizer_maker,
 )
-from initlab.task.device import device_name, set_threads
+from initlab.task.device import check_cuda_graphs, device_name, set_threads
 from initlab.task.logger import build_log, recording
 from initlab.task.resume import checkpoint_to_resume
 from initlab.task.run import Outcome
@@ -75,7 +74,7 @@ def fit(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
         Refused: the init does not fit the norm or the network.
     """
     ranks = Ranks.of(config)
-    _check_cuda_graphs(config["trainer"])
+    check_cuda_graphs(config["trainer"])
     group = Group.join() if ranks.total > 1 else ALONE
     # What can be refused without the data comes first, before any file of an older run is touched.
     source, init = build_source(config), build_init(config)
@@ -153,22 +152,6 @@ def _trainer(
         use_distributed_sampler=False,
     )
     return trainer
-
-
-def _check_cuda_graphs(trainer: Mapping[str, Any]) -> None:
-    """Refuse a graph of what it cannot hold.
-
-    Raises:
-        ConfigError: there is no GPU, or gradients are accumulated over batches.
-    """
-    if not trainer["cuda_graphs"]:
-        return
-    if trainer["accelerator"] == "cpu" or not torch.cuda.is_available():
-        raise ConfigError("trainer.cuda_graphs=true: needs a CUDA device; leave it at false")
-    if trainer["accumulate_grad_batches"] != 1:
-        raise ConfigError(
-            "trainer.cuda_graphs=true: a graph is one batch; leave accumulate_grad_batches at 1"
-        )
 
 
 def _share(config: Mapping[str, Any], module: Classifier, loaders: Loaders, group: Group) -> Loaders:

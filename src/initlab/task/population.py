@@ -16,6 +16,7 @@ from initlab.data.base import Loaders, Source
 from initlab.errors import InitlabError, Refused
 from initlab.population.checkpoint import Saved
 from initlab.population.clipping import by_norm, unclipped
+from initlab.population.graph import StackGraph
 from initlab.population.member import Clock, Member
 from initlab.population.population import Options, Population, limited, resident
 from initlab.population.sgd import SgdOptions
@@ -26,7 +27,7 @@ from initlab.results.record import RunResult, Status
 from initlab.results.run_folder import RunFolder
 from initlab.stopping import Stopped, deferred, listening
 from initlab.task.build import build, build_init, build_network, build_source
-from initlab.task.device import choose_device, device_name, set_threads
+from initlab.task.device import check_cuda_graphs, choose_device, device_name, set_threads
 from initlab.task.resume import checkpoint_to_resume
 from initlab.task.run import Outcome, record
 from initlab.training.checkpoint import Checkpoint
@@ -170,6 +171,7 @@ def _carry_out(runs: Sequence[_Run], clock: Clock) -> None:
     if not runs:
         return
     config = runs[0].config
+    check_cuda_graphs(config["trainer"])
     set_threads(config["trainer"]["num_threads"])
     torch.backends.cudnn.allow_tf32 = False  # precision 32-true means 32 bits, in convolutions too
     device = choose_device(config["trainer"]["accelerator"])
@@ -238,4 +240,5 @@ def _options(config: Mapping[str, Any], device: torch.device) -> Options:
         limit_val=trainer["limit_val_batches"],
         limit_test=trainer["limit_test_batches"],
         title=f"{config['model']['name']} population",
+        make_graph=StackGraph if trainer["cuda_graphs"] else None,
     )

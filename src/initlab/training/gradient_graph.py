@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from initlab.cuda_graph import Capture, capture
+
 Evaluate = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-Replay = Callable[[], None]
-WARMUPS = 3  # passes before the capture, in which libraries choose their kernels
 
 
 class GradientGraph:
@@ -23,7 +23,7 @@ class GradientGraph:
         evaluate: gives the mean loss and the logits of (inputs, labels).
         inputs: a batch of the shape to come.
         labels: of the same batch.
-        capture: runs what it is given a few times, and returns what repeats it.
+        record: runs what it is given a few times, and returns what repeats it.
     """
 
     def __init__(
@@ -32,13 +32,13 @@ class GradientGraph:
         evaluate: Evaluate,
         inputs: Tensor,
         labels: Tensor,
-        capture: Callable[[Replay], Replay] | None = None,
+        record: Capture = capture,
     ) -> None:
         self.evaluate = evaluate
         self.inputs, self.labels = inputs.clone(), labels.clone()
         self.parameters = list(model.parameters())
         before = [buffer.clone() for buffer in model.buffers()]
-        self.replay = (capture or _capture)(self._record)
+        self.replay = record(self._record)
         self.gradients = [parameter.grad for parameter in self.parameters]
         with torch.no_grad():  # running statistics have seen the trial passes
             for buffer, kept in zip(model.buffers(), before, strict=True):
@@ -73,18 +73,3 @@ class GradientGraph:
         with torch.autocast(device, enabled=False):  # as Lightning takes the gradients of a plain step
             loss.backward()
         self.loss, self.logits = loss.detach(), logits.detach()
-
-
-def _capture(record: Replay) -> Replay:
-    """Record what a function launches on the GPU."""
-    aside = torch.cuda.Stream()
-    aside.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(aside):
-        for _ in range(WARMUPS):
-            record()
-    torch.cuda.current_stream().wait_stream(aside)
-    graph = torch.cuda.CUDAGraph()
-    # Threads that pin the batches to come may go on meanwhile.
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        record()
-    return graph.replay
