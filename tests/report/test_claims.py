@@ -33,6 +33,10 @@ def test_reports_are_found() -> None:
     assert {"arpit2019/fig4", "arpit2019/table1", "risotto/fig2b", "defazio/table2"} <= REPORTED
 
 
+def test_experiments_reports_published_numbers_and_records_are_of_the_same_claims() -> None:
+    assert EXPERIMENTS == REPORTED == PUBLISHED == RECORDED
+
+
 @pytest.mark.parametrize("name", sorted(EXPERIMENTS))
 def test_an_experiment_of_a_paper_has_a_report(name: str) -> None:
     assert claims.find(name) is not None, f"write {name.replace('/', '.')}() in src/initlab/report"
