@@ -35,7 +35,7 @@ class BasicLauncher(Launcher):
 
     def verdicts(self, combinations: Sequence[str], dry_run: bool = False) -> Sequence[tuple[str, str]]:
         """Tell which combinations fit: here where torch is or will be imported, else by another process."""
-        if "torch" in sys.modules or (self.runs_here and combinations and not dry_run):
+        if sys.modules.get("torch") or (self.runs_here and combinations and not dry_run):
             from initlab.task.fitting import verdicts
 
             return verdicts(combinations)
