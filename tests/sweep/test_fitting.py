@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from hydra_plugins import initlab_launcher
 from hydra_plugins.initlab_launcher import BasicLauncher, PoolLauncher, SlurmLauncher
@@ -103,7 +104,7 @@ def test_a_process_is_asked_unless_this_one_has_torch_or_will_run_the_cells(
     answers.write_text('#!/bin/sh\nsed \'s/.*/["refused", "asked elsewhere"]/\'\n')
     grid = cells(composer, "init=proposed", "norm=weight,none", "model.width=8")
     ask = partial(launcher().verdicts, dry_run=dry_run)
-    modules = {"torch": None} if has_torch else {}
+    modules = {"torch": torch} if has_torch else {"torch": None}  # None: cannot be imported
     monkeypatch.setattr(initlab_launcher, "sys", SimpleNamespace(modules=modules))
     told = list(refusals(grid, ask).values())
     if elsewhere:
