@@ -32,7 +32,7 @@ test-all: install
 # Starts a SLURM cluster of its own on this machine; needs root, and Debian's packages.
 test-slurm: install
 	scripts/local_slurm.sh install
-	$(BIN)/python -m pytest -v -m slurm tests/slurm
+	$(BIN)/python -m pytest -vv -m slurm tests/slurm
 
 check: test lint types layers
 
