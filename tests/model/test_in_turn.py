@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from initlab.init import initialize
 from initlab.model.in_turn import InTurn
 from initlab.model.mlp import Mlp
 from initlab.norm.base import is_weight_normalized
@@ -36,6 +37,7 @@ def test_a_norm_of_one_place_is_there_once(position, expected):
 @pytest.mark.parametrize(("position", "layer"), [("first", 0), ("middle", 1), ("last", 3)])
 def test_a_chain_normalizes_the_pre_activations_of_that_layer_alone(position, layer):
     model = Mlp(4, 8, (6,), 3, BatchSingle(position=position, eps=1e-12))
+    initialize(model, "orthogonal", torch.Generator().manual_seed(0))  # no layer of which all units are off
     seen = []
     for relu in (module for module in model.hidden if isinstance(module, nn.ReLU)):
         relu.register_forward_hook(lambda module, args, output: seen.append(args[0]))
