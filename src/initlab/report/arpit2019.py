@@ -22,6 +22,10 @@ FORWARD = Measure(
     ("signal/forward_ratio",), "|h| / |x| at the last layer or block before the head", log=True,
     read=last("signal/forward_ratio"),
 )  # fmt: skip
+BACKWARD = Measure(
+    ("signal/backward_ratio",), "|dL/da| at the first layer or block over the last", log=True,
+    read=start("signal/backward_ratio"),
+)  # fmt: skip
 FIRST = Measure(
     ("signal/forward_ratio/hidden.1",), "|h| / |x| at the first layer or block",
     read=start("signal/forward_ratio"),
@@ -46,21 +50,26 @@ def fig1(evidence: Evidence) -> Findings:
     vanish in the MLP and explode in the residual network.
     """
     panel = ("model", "model.width", "model.hidden_width")
-    ends, starts = (points(evidence, measure, panel=panel) for measure in (FORWARD, FIRST))
+    ends, gradients, starts = (
+        points(evidence, measure, panel=panel) for measure in (FORWARD, BACKWARD, FIRST)
+    )
     forms = tuple(
         profile(
-            ends, f"Figure 1: {what} along the network.", f"signal/{way}_ratio", label, log_y=True, target=1,
+            found, f"Figure 1: {what} along the network.", f"signal/{way}_ratio", label, log_y=True, target=1,
             x_label="layer or block",
         )
-        for way, what, label in (
-            ("forward", "activations", "|h| / |x|"), ("backward", "gradients", "|dL/da| over the last"),
+        for found, way, what, label in (
+            (ends, "forward", "activations", "|h| / |x|"),
+            (gradients, "backward", "gradients", "|dL/da| over the last"),
         )
     )  # fmt: skip
     verdicts = []
-    for point in ends.points:
+    for what, point in [("|h| / |x| at the end", p) for p in ends.points] + [
+        ("|dL/da| at the start over the last", p) for p in gradients.points
+    ]:
         if not point.cells:
             continue
-        where = f"{point.series} ({point.panel}): |h| / |x| at the end"
+        where = f"{point.series} ({point.panel}): {what}"
         if not point.series.startswith("unit_gain"):
             verdicts.append(keeps(f"{where} lies between 1/2 and 2", point.values, 0.5, 2.0))
         elif point.panel.startswith("mlp_residual"):
@@ -180,17 +189,21 @@ def fig6(evidence: Evidence) -> Findings:
     final, mean = (
         points(evidence, measure, panel="model.num_blocks", where=_plays) for measure in (RETURN, MEAN_RETURN)
     )
-    ends = points(evidence, FORWARD, panel=(), where=lambda cell: not _plays(cell))
+    ends, gradients = (
+        points(evidence, measure, panel=(), where=lambda cell: not _plays(cell))
+        for measure in (FORWARD, BACKWARD)
+    )
     forms = (
         curves(evidence, final, "Figure 6: return over the training.", "train/return", "return"),
         accuracy(mean, "Figure 6: return, averaged over the training: the earlier learned, the higher."),
         *(
             profile(
-                ends, f"Figure 6: {what} along the networks before training.", f"signal/{way}_ratio", label,
+                found, f"Figure 6: {what} along the networks before training.", f"signal/{way}_ratio", label,
                 log_y=True, target=1, x_label="block or layer",
             )
-            for way, what, label in (
-                ("forward", "activations", "|h| / |x|"), ("backward", "gradients", "|dL/da| over the last"),
+            for found, way, what, label in (
+                (ends, "forward", "activations", "|h| / |x|"),
+                (gradients, "backward", "gradients", "|dL/da| over the last"),
             )
         ),
     )  # fmt: skip
