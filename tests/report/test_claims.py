@@ -92,6 +92,7 @@ AXES = [
         "init": init,
         "lr": lr,
         "model.depth": depth,
+        "model.num_blocks": 2 * depth,
         "model.insert": "relu",
         "data.dataset": f"set_{depth}",
         "warmup_epochs": warmup,
@@ -132,7 +133,8 @@ def test_a_report_tells_of_all_runs(name: str, output: Path) -> None:
     page = as_markdown(report)
     assert f"48 of {len(AXES) * 3 + 2} runs finished, 1 diverged, 1 missing" in page
     assert "nan" not in page.lower().replace("finance", "")
-    assert report.findings.verdicts or name in ("risotto/fig2c", "defazio/table1", "risotto/table6")
+    # Those of RISOTTO are judged on their own grids in test_risotto.py.
+    assert report.findings.verdicts or name.startswith("risotto/") or name == "defazio/table1"
     assert as_latex(report).count(r"\begin{table}") == as_latex(report).count(r"\end{table}") >= 1
 
 

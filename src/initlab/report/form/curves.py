@@ -7,7 +7,7 @@ from math import isfinite
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from initlab.report.evidence import Evidence
+from initlab.report.evidence import Cell, Evidence
 from initlab.report.form.base import Form, logarithmic, look
 from initlab.report.points import Point, Points
 
@@ -75,3 +75,12 @@ def finite(value: Any) -> float | None:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value):
         return float(value)
     return None
+
+
+def average(evidence: Evidence, cell: Cell, column: str) -> float | None:
+    """Return the mean of a column of ``metrics.csv`` over the epochs of a finished run; None without one."""
+    if cell.status != "ok":
+        return None
+    rows = evidence.tables(cell.run_id).get("metrics", ())
+    told = [value for row in rows if (value := finite(row.get(column))) is not None]
+    return fmean(told) if told else None
