@@ -1,12 +1,14 @@
 """A figure's places hold the runs that belong there, and the published number beside them."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from fabricated import fabricate
 from initlab.report.evidence import Evidence, gather
-from initlab.report.measure import SURVIVAL, TEST, TEST_ERROR
+from initlab.report.measure import SURVIVAL, TEST, TEST_ERROR, TRAINING_LOSS
 from initlab.report.points import points
 from initlab.report.table import latex, markdown, pivot_table, points_table
 from initlab.results.store import Store
@@ -54,6 +56,33 @@ def test_each_series_stands_at_its_best_rate_with_a_diverged_run_as_0(tmp_path: 
     assert (ours.chosen, he.chosen) == ({"lr": 0.1}, {"lr": 0.01})
     assert ours.values == pytest.approx((90, 92, 94))
     assert he.values == pytest.approx((60, 62, 64))
+
+
+@pytest.mark.parametrize(
+    ("center", "losses", "best"),
+    [
+        (
+            "mean",
+            {0.1: [0.1, 0.1, None], 0.01: [0.5, 0.6, 0.7]},
+            0.01,
+        ),  # one that diverged is worse than any loss
+        ("median", {0.1: [0.1, 0.1, None], 0.01: [0.5, 0.6, 0.7]}, 0.1),  # but one of three is no median
+        ("median", {0.1: [0.1, 0.1, 9.0], 0.01: [0.2, 0.2, 0.2]}, 0.1),
+        ("mean", {0.1: [0.1, 0.1, 9.0], 0.01: [0.2, 0.2, 0.2]}, 0.01),
+    ],
+)
+def test_a_rate_is_chosen_by_the_middle_of_its_losses(
+    center: Literal["mean", "median"], losses: dict[float, list[float | None]], best: float, tmp_path: Path
+) -> None:
+    cells = [
+        ({"init": "proposed", "lr": str(lr), "seed": seed}, "diverged" if value is None else "ok",
+         {} if value is None else {"train/loss": value})
+        for lr, values in losses.items()
+        for seed, value in enumerate(values)
+    ]  # fmt: skip
+    measure = replace(TRAINING_LOSS, center=center)
+    found = points(evidence_of(tmp_path, cells), measure, panel=(), best="lr", choose=measure)
+    assert [point.chosen for point in found.points if point.cells] == [{"lr": best}]
 
 
 def test_published_numbers_stand_at_their_place_and_what_has_not_run_has_one_too(tmp_path: Path) -> None:

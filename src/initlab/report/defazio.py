@@ -28,21 +28,31 @@ OBSERVED = Measure(
     ("gr_scaling/theory_over_actual",), "GR scaling over its measured value", center="median", log=True
 )
 LOSS = Measure(("normalized_loss",), "median training loss over the worst init's", higher_is_better=False)
-WORST = Measure(("share_worst",), "data sets (%)", factor=100, center="share", higher_is_better=False)
-BEST = Measure(("share_best",), "data sets (%)", factor=100, center="share")
+WORST = Measure(
+    ("share_worst",),
+    "data sets on which it is the worst (%)",
+    factor=100,
+    center="share",
+    higher_is_better=False,
+)
+BEST = Measure(("share_best",), "data sets on which it is the best (%)", factor=100, center="share")
 
 
 def fig1(evidence: Evidence) -> Findings:
     """The blocks of the Hessian of a strided LeNet, by default and preconditioned: Figure 1.
 
-    The paper states that preconditioning makes the diagonal blocks alike.
+    The paper states that the preconditioned network keeps the diagonal blocks about alike (caption). The
+    geometric initialization without preconditioning is ours, and is not judged.
     """
     found = points(evidence, BLOCKS, panel=())
     form = heat_map(
         found, "Figure 1: average squared singular value of every block.", blocks, "E[(G r)²]", "layer"
     )
     verdicts = [
-        v for name in found.series if name != "preconditioned" for v in better(found, "preconditioned", name)
+        v
+        for name in found.series
+        if name.startswith("pytorch")
+        for v in better(found, "preconditioned", name)
     ]
     return Findings((form,), tuple(verdicts))
 
@@ -67,7 +77,8 @@ def ratio_of_diagonal(cell: Cell) -> float | None:
 def fig2(evidence: Evidence) -> Findings:
     """The GR scaling against what is measured, in a strided LeNet with random inputs: Figure 2.
 
-    The paper states that the GR scaling predicts the average squared singular value of a block closely.
+    The paper states that the GR scaling is in general agreement with the average squared singular value of a
+    block (Sec. 3.1). The factor of 2 is ours.
     """
     of = quotient("gr_scaling/weight", "gr_scaling/actual")
     made = []
@@ -111,9 +122,9 @@ def table1(evidence: Evidence) -> Findings:
 def table2(evidence: Evidence) -> Findings:
     """Training loss of MLPs on 26 LIBSVM sets, each init at its best learning rate: Table 2 and Figure 4.
 
-    The paper states that the geometric initialization is the most consistent: best on most sets, worst on
-    none, and lowest in the mean of losses divided by the worst init's. The names of the sets stand in a
-    picture alone.
+    The paper states that the geometric initialization is the most consistent, with the lowest mean of losses
+    divided by the worst init's and the worst on no set; and that fan-out is the best on most sets, and the
+    worst on some. The names of the sets stand in a picture alone.
     """
     losses = replace(TRAINING_LOSS, center="median")
     found = points(evidence, losses, x="data.dataset", panel=(), best="lr", choose=losses, x_label="data set")
@@ -129,6 +140,9 @@ def table2(evidence: Evidence) -> Findings:
     ]
     best = {x: min(values[x] for values in relative.values() if x in values) for x in ours}
 
+    def is_best(x: str, value: float) -> float:
+        return float(value == best.get(x))
+
     def each(measure: Measure, of: Callable[[str, float], float]) -> Points:
         told = {n.axes.get("init"): n for n in evidence.published.numbers if n.metric in measure.metrics}
         made = []
@@ -138,18 +152,18 @@ def table2(evidence: Evidence) -> Findings:
             made.append(Point("", series, None, shown, cells, published=told.get(series)))
         return Points(tuple(made), measure)
 
+    worsts, bests = each(WORST, lambda _, value: float(value == 1)), each(BEST, is_best)
+    verdicts += [
+        v for other in worsts.series for v in better(worsts, "geometric", other) if other != "geometric"
+    ]
+    verdicts += [v for other in bests.series for v in better(bests, "fan_out", other) if other != "fan_out"]
     forms = (
         accuracy(
             each(LOSS, lambda _, value: value),
             "Table 2: mean over data sets of the loss divided by the worst init's.",
         ),
-        accuracy(
-            each(WORST, lambda _, value: float(value == 1)), "Table 2: data sets on which an init is worst."
-        ),
-        accuracy(
-            each(BEST, lambda x, value: float(value == best.get(x))),
-            "Table 2: data sets on which an init is best.",
-        ),
+        accuracy(worsts, "Table 2: data sets on which an init is worst."),
+        accuracy(bests, "Table 2: data sets on which an init is best."),
         accuracy(found, "Figure 4: median training loss by data set, at each init's best learning rate."),
     )
     return Findings(forms, tuple(verdicts))
@@ -168,7 +182,8 @@ def _over_the_worst(found: Points) -> dict[str, dict[str, float]]:
 def fig3(evidence: Evidence) -> Findings:
     """Training loss of a strided AlexNet on CIFAR-10: Figure 3.
 
-    The paper states that the preconditioned network trains faster than with the other initializations.
+    The paper states that preconditioning, together with geometric initialization, improves the training loss
+    over all others, by a small margin (Sec. 8.1).
     """
     found = points(evidence, TRAINING_LOSS, panel=(), best="lr", choose=TRAINING_LOSS)
     form = curves(

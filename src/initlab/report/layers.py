@@ -51,6 +51,16 @@ def drift(prefix: str) -> Read:
     return read
 
 
+def rise(prefix: str) -> Read:
+    """Return what reads how much higher the number is at the end of the path than at its start."""
+
+    def read(cell: Cell) -> float | None:
+        values = along(cell, prefix)
+        return values[-1] - values[0] if values else None
+
+    return read
+
+
 def quotient(above: str, below: str) -> Callable[[str], Read]:
     """Return what gives, for a layer, what reads one metric over another there."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import fmean
+from math import inf
 from typing import Any
 
 from initlab.report.evidence import Cell, Evidence
@@ -117,7 +117,7 @@ def points(
         series: the keys that tell the series apart; those that do not vary are left out.
         panel: the keys that tell the panels apart; None for all axes of the sweep but those named here and
             the seed.
-        best: keys, such as ``lr``, of which the value with the best mean of ``choose`` is kept.
+        best: keys, such as ``lr``, of which the value with the best middle of ``choose`` is kept.
         where: which cells take part; all where None.
         choose: what the best is chosen by: validation accuracy, a diverged run as 0.
         x_label: the axis in words; the key where None.
@@ -208,7 +208,7 @@ def _keys(keys: Keys) -> tuple[str, ...]:
 def _best(
     cells: Sequence[Cell], keys: Sequence[str], choose: Measure
 ) -> tuple[Sequence[Cell], dict[str, Any]]:
-    """Keep the cells at the values of these keys with the best mean; of equal ones the lowest."""
+    """Keep the cells at the values of these keys with the best mean or median; of equal ones the lowest."""
     if not keys or not cells:
         return cells, {}
     groups: dict[tuple[Any, ...], list[Cell]] = {}
@@ -217,8 +217,11 @@ def _best(
     sign = 1 if choose.higher_is_better else -1
 
     def score(values: tuple[Any, ...]) -> float:
-        told = [value for cell in groups[values] if (value := choose.of(cell)) is not None]
-        return sign * fmean(told) if told else -float("inf")
+        told = [sign * value for cell in groups[values] if (value := choose.of(cell)) is not None]
+        if choose.diverged is None:  # it has no number, and is worse than any
+            told += [-inf for cell in groups[values] if cell.status == "diverged"]
+        middle = choose.middle(told)
+        return -inf if middle is None else middle
 
     chosen = max(sorted(groups, key=lambda values: [_rank(value) for value in values]), key=score)
     return groups[chosen], dict(zip(keys, chosen, strict=True))
