@@ -134,7 +134,7 @@ def test_a_report_tells_of_all_runs(name: str, output: Path) -> None:
     page = as_markdown(report)
     assert f"{len(AXES) * 3} of {len(AXES) * 3 + 2} runs finished, 1 diverged, 1 missing" in page
     assert "nan" not in page.lower().replace("finance", "")
-    # Those of RISOTTO are judged on their own grids in test_risotto.py.
+    # Those of RISOTTO are judged on their own grids in test_statements.py.
     assert report.findings.verdicts or name.startswith("risotto/") or name == "defazio/table1"
     assert as_latex(report).count(r"\begin{table}") == as_latex(report).count(r"\end{table}") >= 1
 
