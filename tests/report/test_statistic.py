@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import fisher_exact
 
 from initlab.report.statistic import (
     difference_of_means,
     difference_of_shares,
+    exact_test_of_shares,
     mean_interval,
     mean_of_differences,
     share_interval,
@@ -117,3 +119,41 @@ def test_the_interval_of_a_mean_is_students() -> None:
         (2 - 4.302653 / sqrt(3), 2 + 4.302653 / sqrt(3)), abs=1e-6
     )
     assert mean_interval([1.0]) is None
+
+
+tables = st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)).map(
+    lambda counts: ((counts[0], counts[0] + counts[1]), (counts[2], counts[2] + counts[3]))
+)
+
+
+@given(tables)
+@settings(deadline=None)
+def test_of_one_stratum_the_exact_test_is_fishers(table: tuple[tuple[int, int], tuple[int, int]]) -> None:
+    (a, n), (b, m) = table
+    sides = [fisher_exact([[a, n - a], [b, m - b]], alternative=way).pvalue for way in ("greater", "less")]
+    assert exact_test_of_shares([table]) == pytest.approx(sides)
+
+
+@given(st.lists(tables, min_size=1, max_size=4), st.integers(0, 5), st.integers(0, 5))
+@settings(deadline=None)
+def test_a_stratum_without_news_changes_nothing_and_the_sides_mirror(
+    strata: list[tuple[tuple[int, int], tuple[int, int]]], n: int, m: int
+) -> None:
+    many, few = exact_test_of_shares(strata)
+    assert exact_test_of_shares([*strata, ((n, n), (m, m)), ((0, n), (0, m))]) == (many, few)
+    assert exact_test_of_shares([(b, a) for a, b in strata]) == (few, many)
+
+
+def test_the_exact_test_errs_no_more_often_than_it_says_and_sees_what_is_there() -> None:
+    """Five rates, at which 95, 90, 80, 50 and 10 of 100 runs survive; then one side is one rate ahead."""
+    rng = np.random.default_rng(0)
+    behind = np.array([0.95, 0.9, 0.8, 0.5, 0.1])
+    ahead = np.array([1, 0.95, 0.9, 0.8, 0.5])
+
+    def share_found(first: np.ndarray, second: np.ndarray) -> float:
+        drawn = np.stack([rng.binomial(10, side, (NUM, 5)) for side in (first, second)], axis=2)
+        tests = [exact_test_of_shares([((int(a), 10), (int(b), 10)) for a, b in trial]) for trial in drawn]
+        return float(np.mean([many < 0.025 for many, _ in tests]))
+
+    assert share_found(behind, behind) <= 0.025 + 3 * sqrt(0.025 * 0.975 / NUM)
+    assert share_found(ahead, behind) > 0.5

@@ -17,7 +17,7 @@ from initlab.report.form.survival import survival
 from initlab.report.layers import last, start
 from initlab.report.measure import SURVIVAL, TEST, TEST_ERROR, TRAINING, VALIDATION, Measure
 from initlab.report.points import SERIES, Points, points
-from initlab.report.verdict import Verdict, better, keeps
+from initlab.report.verdict import Verdict, better, keeps, more_often
 
 FORWARD = Measure(
     ("signal/forward_ratio",), "|h| / |x| at the last layer or block before the head", log=True,
@@ -163,8 +163,7 @@ def fig4(evidence: Evidence) -> Findings:
     a warmup widens the range of learning rates for all initializations.
     """
     shares = points(evidence, SURVIVAL, x="lr", panel="warmup_epochs")
-    over_rates = points(evidence, SURVIVAL, panel="warmup_epochs")
-    over_warmup = points(evidence, SURVIVAL, series="warmup_epochs", panel="init")
+    over_warmup = points(evidence, SURVIVAL, x="lr", series="warmup_epochs", panel="init")
     with_warmup = [name for name in over_warmup.series if not name.endswith("=0")]
     return Findings(
         (survival(shares, "Figure 4: runs that finish without diverging."),),
@@ -172,9 +171,9 @@ def fig4(evidence: Evidence) -> Findings:
             *(
                 verdict
                 for other in ("data_dependent", "hanin", "pytorch")
-                for verdict in better(over_rates, "proposed", other)
+                for verdict in more_often(shares, "proposed", other)
             ),
-            *(v for name in with_warmup for v in better(over_warmup, name, "warmup_epochs=0")),
+            *(v for name in with_warmup for v in more_often(over_warmup, name, "warmup_epochs=0")),
         ),
     )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from fractions import Fraction
+from math import comb, sqrt
 from statistics import NormalDist, fmean, stdev, variance
 
 NORMAL = NormalDist()
@@ -108,6 +109,34 @@ def difference_of_shares(a: tuple[int, int], b: tuple[int, int], level: float = 
     down = sqrt((first.value - first.low) ** 2 + (second.high - second.value) ** 2)
     up = sqrt((first.high - first.value) ** 2 + (second.value - second.low) ** 2)
     return Interval(difference, max(difference - down, -1.0), min(difference + up, 1.0))
+
+
+def exact_test_of_shares(strata: Sequence[tuple[tuple[int, int], tuple[int, int]]]) -> tuple[float, float]:
+    """Return how probable as many successes of the first, or more, and as few, or fewer, are by chance.
+
+    Each stratum is a pair of ``(successes, n)``, as at one learning rate. Given the successes of both
+    together, those of the first are hypergeometric where both shares are equal; their sum over the strata is
+    compared with what was found. A stratum where all succeed, or none, says nothing, and takes nothing away
+    either, as it does where the strata are thrown together.
+
+    Source: J. J. Gart, Review of the International Statistical Institute 39, 1971: the exact form of the
+    Cochran-Mantel-Haenszel test; for one stratum, R. A. Fisher's.
+    """
+    chances, found = {0: Fraction(1)}, 0
+    for (successes, n), (others, m) in strata:
+        both, found = successes + others, found + successes
+        here = {
+            k: Fraction(comb(n, k) * comb(m, both - k), comb(n + m, both))
+            for k in range(max(0, both - m), min(n, both) + 1)
+        }
+        sums: dict[int, Fraction] = {}
+        for k, chance in chances.items():
+            for more, other in here.items():
+                sums[k + more] = sums.get(k + more, Fraction(0)) + chance * other
+        chances = sums
+    many = sum(chance for k, chance in chances.items() if k >= found)
+    few = sum(chance for k, chance in chances.items() if k <= found)
+    return float(many), float(few)
 
 
 def _widened(

@@ -13,12 +13,15 @@ from initlab.report.statistic import (
     Interval,
     difference_of_means,
     difference_of_shares,
+    exact_test_of_shares,
     mean_interval,
     mean_of_differences,
 )
 
 Outcome = Literal["holds", "does not hold", "undecided", "no verdict: n < 3"]
 FEWEST = 3  # runs on each side
+ONE_SIDED = 0.025
+Share = tuple[int, int]  # successes of n
 MANY: dict[Outcome, str] = {"holds": "hold", "does not hold": "do not hold"}
 NONE: Outcome = "no verdict: n < 3"
 
@@ -69,8 +72,7 @@ def _compare(points: Points, a: Point, b: Point) -> Verdict:
     if min(len(a.values), len(b.values)) < FEWEST:
         return Verdict(statement, NONE, counts)
     if measure.center == "share":
-        ours, theirs = ((round(sum(p.values) / measure.factor), len(p.values)) for p in (a, b))
-        found = difference_of_shares(ours, theirs)
+        found = difference_of_shares(_share(points, a), _share(points, b))
         found = Interval(*(measure.factor * end for end in (found.value, found.low, found.high)))
     else:
         found = difference_of_means(a.values, b.values)
@@ -78,6 +80,48 @@ def _compare(points: Points, a: Point, b: Point) -> Verdict:
         (found.low > 0, found.high < 0) if measure.higher_is_better else (found.high < 0, found.low > 0)
     )
     return Verdict(statement, _outcome(*better_side), f"difference {written(found)}, {counts}")
+
+
+def more_often(points: Points, first: str, second: str, panel: str | None = None) -> tuple[Verdict, ...]:
+    """Judge, in each panel, that a share is larger for the first series, compared at equal x.
+
+    It holds where an exact test of all x together has a one-sided p below 0.025, and does not where the test
+    of the opposite has. A place where all runs of both succeed, or none, has no part in it.
+
+    Args:
+        points: whose measure is a share of runs.
+        first: the series said to have the larger.
+        second: the other.
+        panel: which panel; all where None.
+    """
+    verdicts = []
+    for name in points.panels if panel is None else [panel]:
+        strata = [
+            (_share(points, a), _share(points, b))
+            for a in points.at(first, name)
+            for b in points.at(second, name)
+            if a.x == b.x and a.values and b.values
+        ]
+        if strata:
+            where = f" at {name}" if name else ""
+            statement = f"{points.measure.label}, at equal {points.x}: {first} > {second}{where}"
+            verdicts.append(_within(statement, strata))
+    return tuple(verdicts)
+
+
+def _within(statement: str, strata: Sequence[tuple[Share, Share]]) -> Verdict:
+    sides = [tuple(map(sum, zip(*side, strict=True))) for side in zip(*strata, strict=True)]
+    counts = f"n = {sides[0][1]} and {sides[1][1]}"
+    if min(n for _, n in sides) < FEWEST:
+        return Verdict(statement, NONE, counts)
+    many, few = exact_test_of_shares(strata)
+    shares = " and ".join(f"{100 * successes / n:.0f}%" for successes, n in sides)
+    p = f"{shares}, one-sided p = {min(many, few, 1.0):.2g} (exact; 0.025 decides), {counts}"
+    return Verdict(statement, _outcome(many < ONE_SIDED, few < ONE_SIDED), p)
+
+
+def _share(points: Points, point: Point) -> Share:
+    return round(sum(point.values) / points.measure.factor), len(point.values)
 
 
 def keeps(
