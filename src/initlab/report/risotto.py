@@ -14,7 +14,7 @@ from initlab.report.form.profile import profile
 from initlab.report.groups import label
 from initlab.report.layers import drift, last, rise
 from initlab.report.measure import TEST, TEST_INTERVAL, Measure
-from initlab.report.points import Points, points
+from initlab.report.points import SERIES, Points, points
 from initlab.report.verdict import Verdict, better, keeps
 
 DATA = ("data", "model.depth")
@@ -135,11 +135,10 @@ def fig4_right(evidence: Evidence) -> Findings:
     The paper states that RISOTTO is above both on CIFAR-10, with ResNet-18, and on Tiny ImageNet, and like He
     normal on CIFAR-100 (caption of Figure 9).
     """
-    found, form = _learning(evidence, "Figure 4, right: accuracy over epochs.", panel=DATA)
-    stated = points(evidence, TEST, panel=DATA, best="lr", where=_small_or_tiny)
-    ours = next((name for name in found.series if name.startswith("risotto")), "risotto")
-    others = [name for name in stated.series if name != ours]
-    return Findings((form,), tuple(v for other in others for v in better(stated, ours, other)))
+    inits = ("init", "init.distribution")  # each has a normalization of its own
+    _, form = _learning(evidence, "Figure 4, right: accuracy over epochs.", series=inits, panel=DATA)
+    stated = points(evidence, TEST, series=inits, panel=DATA, best="lr", where=_small_or_tiny)
+    return Findings((form,), tuple(v for other in _others(stated) for v in better(stated, "risotto", other)))
 
 
 def fig5(evidence: Evidence) -> Findings:
@@ -227,8 +226,10 @@ def fig13(evidence: Evidence) -> Findings:
     return Findings((form,), _trains(found))
 
 
-def _learning(evidence: Evidence, title: str, panel: Sequence[str] = PLACES) -> tuple[Points, Form]:
-    found = points(evidence, TEST, panel=panel, best="lr")
+def _learning(
+    evidence: Evidence, title: str, series: Sequence[str] = SERIES, panel: Sequence[str] = PLACES
+) -> tuple[Points, Form]:
+    found = points(evidence, TEST, series=series, panel=panel, best="lr")
     return found, curves(evidence, found, title, "val/acc", "validation accuracy (%)", factor=100)
 
 

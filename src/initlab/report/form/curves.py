@@ -19,7 +19,7 @@ def curves(
     evidence: Evidence, points: Points, title: str, column: str, label: str, factor: float = 1.0,
     log_y: bool = False,
 ) -> Form:  # fmt: skip
-    """Draw a column of ``metrics.csv`` over epochs, of the runs of each point.
+    """Draw a column of ``metrics.csv`` over epochs, of the runs of each point, in the panels that have runs.
 
     Args:
         evidence: whose tables are read.
@@ -30,11 +30,12 @@ def curves(
         factor: to that unit.
         log_y: whether the axis is logarithmic.
     """
+    panels = tuple(dict.fromkeys(point.panel for point in points.points if point.cells)) or ("",)
 
     def draw(axes: Sequence[Axes]) -> None:
         from matplotlib.ticker import MaxNLocator
 
-        for ax, panel in zip(axes, points.panels or [""], strict=True):
+        for ax, panel in zip(axes, panels, strict=True):
             for index, series in enumerate(points.series):
                 colour, _ = look(index)
                 for point in points.at(series, panel):
@@ -54,7 +55,7 @@ def curves(
                 logarithmic(ax)
         axes[0].set_ylabel(label)
 
-    return Form(title, points, draw, tuple(points.panels) or ("",))
+    return Form(title, points, draw, panels)
 
 
 def gathered(evidence: Evidence, point: Point, column: str) -> dict[float, list[float]]:
