@@ -12,7 +12,18 @@ from initlab.sweep.compose import Composer, config_loader
 from initlab.sweep.plan import plan
 from initlab.task import run_task
 from initlab.task.build import build
-from reproductions import ROOT, SCALES, combinations, count, header, names, published, told_runs
+from reproductions import (
+    ROOT,
+    SCALES,
+    combinations,
+    count,
+    header,
+    names,
+    published,
+    recorded_cost,
+    told_minutes,
+    told_runs,
+)
 
 COLUMNS = ["metric", "value", "spread", "n", "source"]
 NARROW: dict[str, dict[str, Any]] = {
@@ -48,6 +59,15 @@ def test_the_header_tells_what_the_paper_says_and_what_the_laptop_form_cuts(name
     for line in ("# Paper: ", "# Laptop form: ", "# Open in the paper: "):
         assert line in header(name) + "\n", line
     assert "@" not in header(name)
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_header_tells_the_time_that_the_recorded_runs_took(name: str) -> None:
+    """On two cores, with a run on each; a laptop form takes 20 minutes at most."""
+    scale, minutes = recorded_cost(name)
+    told = told_minutes(name, scale)
+    assert minutes / 1.5 - 1 <= told <= 1.5 * minutes + 1
+    assert scale == "full" or told <= 20
 
 
 @pytest.mark.parametrize("name", published())

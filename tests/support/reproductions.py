@@ -45,6 +45,23 @@ def told_runs(name: str, scale: str) -> int:
     return int(found[1].replace(",", ""))
 
 
+def told_minutes(name: str, scale: str) -> float:
+    """The minutes on 2 cores that the header tells as measured."""
+    asked = re.escape(f"experiment={name}") + (" scale=laptop" if scale == "laptop" else "")
+    found = re.search(asked + r" {2,}[\d,]+ runs?; about (a|\d+) minutes? on 2 cores \(measured\)", header(name))
+    assert found, f"{name}: the header tells no minutes on 2 cores as measured of scale={scale}"
+    return 1.0 if found[1] == "a" else float(found[1])
+
+
+def recorded_cost(name: str) -> tuple[str, float]:
+    """The scale of the recorded runs, and their time in minutes on 2 cores, each with a run."""
+    page = (ROOT / "docs" / "results" / f"{name}.md").read_text(encoding="utf-8")
+    found = re.search(r"^- cost: ([\d.]+) (s|min|h) in all", page, re.MULTILINE)
+    assert found, f"{name}: its page tells no cost"
+    seconds = float(found[1]) * {"s": 1, "min": 60, "h": 3600}[found[2]]
+    return ("laptop" if page.startswith(f"# {name}-laptop:") else "full"), seconds / 60 / 2
+
+
 def axes(composer: Composer, name: str, scale: str) -> Iterator[dict[str, list[str]]]:
     """Each grid as a mapping from key to its single-valued overrides."""
     for grid in grids(composer, f"experiment={name}", (), scale):
