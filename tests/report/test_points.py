@@ -18,6 +18,7 @@ CSV = """# Table 1, p. 7
 init,model.depth,metric,value,spread,n,source
 proposed,2,test/acc,0.93,0.01,5,table
 he,2,test/acc,,,,picture not available
+he,9,test/acc,,,,"text of Table 1: N/A, diverged"
 proposed,9,test/acc,0.8,,5,table
 """
 
@@ -52,7 +53,7 @@ CELLS = [
 def test_each_series_stands_at_its_best_rate_with_a_diverged_run_as_0(tmp_path: Path) -> None:
     found = points(evidence_of(tmp_path, CELLS), TEST, x="model.depth", best="lr", panel=())
     [ours] = [point for point in found.at("proposed") if point.cells]
-    [he] = found.at("he")
+    [he] = [point for point in found.at("he") if point.cells]
     assert (ours.chosen, he.chosen) == ({"lr": 0.1}, {"lr": 0.01})
     assert ours.values == pytest.approx((90, 92, 94))
     assert he.values == pytest.approx((60, 62, 64))
@@ -91,12 +92,14 @@ def test_published_numbers_stand_at_their_place_and_what_has_not_run_has_one_too
         ("proposed", 2, 0.93),
         ("proposed", 9, 0.8),
         ("he", 2, None),
+        ("he", 9, None),
     ]
     table = points_table(found, "Table 1")
     assert table.columns == ("series", "model.depth", "lr", "published", "ours", "n", "diverged")
     assert table.rows[0] == ("proposed", "2", "0.1", "93.0 ± 1.00", "92.0 ± 2.0", "3", "0")
     assert table.rows[1] == ("proposed", "9", "—", "80.0", "—", "0", "0")
     assert table.rows[2][3:5] == ("in a picture", "62.0 ± 2.0")
+    assert table.rows[3][3:5] == ("N/A, diverged", "—")
 
 
 def test_an_axis_that_the_paper_leaves_open_does_not_part_its_number(tmp_path: Path) -> None:

@@ -48,7 +48,9 @@ def told_runs(name: str, scale: str) -> int:
 def told_minutes(name: str, scale: str) -> float:
     """The minutes on 2 cores that the header tells as measured."""
     asked = re.escape(f"experiment={name}") + (" scale=laptop" if scale == "laptop" else "")
-    found = re.search(asked + r" {2,}[\d,]+ runs?; about (a|\d+) minutes? on 2 cores \(measured\)", header(name))
+    found = re.search(
+        asked + r" {2,}[\d,]+ runs?; about (a|\d+) minutes? on 2 cores \(measured\)", header(name)
+    )
     assert found, f"{name}: the header tells no minutes on 2 cores as measured of scale={scale}"
     return 1.0 if found[1] == "a" else float(found[1])
 

@@ -22,7 +22,7 @@ class Number:
     Args:
         axes: where it stands: config keys and their values; keys that the paper leaves open are left out.
         metric: under the name of the results, ``test/acc``.
-        value: in the units of the results; None where it is visible in a picture alone.
+        value: in the units of the results; None where a picture alone shows it, or words.
         spread: as published, in the same units; None where there is none.
         n: number of runs; None where the paper does not say.
         source: page or table, and how it was read.

@@ -84,11 +84,11 @@ def _ours(point: Point | None, measure: Measure) -> str:
 
 
 def published(number: Number | None, measure: Measure) -> str:
-    """Write a published number in the unit shown; where a picture alone has it, that."""
+    """Write a published number in the unit shown; where a picture alone has it, that, and else the words."""
     if number is None:
         return NOTHING
     if number.value is None:
-        return "in a picture"
+        return "in a picture" if number.source.startswith("picture") else number.source.partition(": ")[2]
     spread = f" ± {digits(measure.factor * number.spread)}" if number.spread is not None else ""
     return digits(measure.shown(number.value)) + spread
 
