@@ -22,8 +22,9 @@ Outcome = Literal["holds", "does not hold", "undecided", "no verdict: n < 3"]
 FEWEST = 3  # runs on each side
 ONE_SIDED = 0.025
 Share = tuple[int, int]  # successes of n
-MANY: dict[Outcome, str] = {"holds": "hold", "does not hold": "do not hold"}
 NONE: Outcome = "no verdict: n < 3"
+ORDER: tuple[Outcome, ...] = ("holds", "does not hold", "undecided", NONE)
+MANY: dict[Outcome, str] = {"holds": "hold", "does not hold": "do not hold"}
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,8 @@ def tally(verdicts: Sequence[Verdict]) -> str:
     if len(verdicts) == 1:
         return verdicts[0].outcome
     outcomes = [verdict.outcome for verdict in verdicts]
-    parts = [f"{outcomes.count(o)} {MANY.get(o, o)}" for o in dict.fromkeys(outcomes)]
+    counts = {outcome: outcomes.count(outcome) for outcome in ORDER if outcome in outcomes}
+    parts = [f"{n} {outcome if n == 1 else MANY.get(outcome, outcome)}" for outcome, n in counts.items()]
     return f"{len(verdicts)} statements: {', '.join(parts)}" if parts else "no statement to judge"
 
 
