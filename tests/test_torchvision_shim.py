@@ -117,3 +117,10 @@ def test_a_missing_torchvision_is_reported_as_usual():
     )
     assert code != 0
     assert "No module named 'torchvision'" in errors
+
+
+def test_to_look_for_torchvision_does_not_disarm_the_cure(tmp_path):
+    fake_package(tmp_path, None)
+    look = "import initlab; from importlib.util import find_spec; assert find_spec('torchvision')"
+    code, output, errors = python(f"{look}; import torchvision; print(torchvision.DECLARED)", SRC, tmp_path)
+    assert (code, output) == (0, "True"), errors

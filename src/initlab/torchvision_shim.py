@@ -61,7 +61,6 @@ class _Finder(MetaPathFinder):
     ) -> ModuleSpec | None:
         if fullname != "torchvision":
             return None
-        sys.meta_path.remove(self)
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None and spec.origin is not None:
             spec.loader = _Cured(spec.loader, Path(spec.origin).parent)
@@ -78,6 +77,8 @@ class _Cured(Loader):
         return self.loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
+        # Not when it is found: one may look for a package without importing it.
+        sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Finder)]
         if not library_loads(self.package):
             declare_operators()
         if module.__spec__ is not None:

@@ -1,6 +1,7 @@
 """Whatever happens to a run, its folder tells it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +182,25 @@ def test_a_result_that_came_meanwhile_is_taken_as_it_is(
     assert len(starts) == 1
     run_task(compose(*TINY, "sweep.retry=[ok]"))
     assert len(starts) == 2
+
+
+def test_a_run_that_ended_is_run_again_and_not_gone_on_with(compose: Compose) -> None:
+    config = compose(*TINY)
+    folder = RunFolder(config["paths"]["output_dir"], run_id(config))
+    first = run_task(config)
+    folder.metrics_path.write_text("epoch,stale\n0,1\n")
+    again = run_task(compose(*TINY, "sweep.retry=[ok]"))
+    timed = ("samples_per_s", "seconds", "memory")
+    numbers = [{k: v for k, v in r.metrics.items() if not any(t in k for t in timed)} for r in (first, again)]
+    assert numbers[0] == numbers[1]
+    assert "train/loss" in again.metrics
+    assert "stale" not in folder.metrics_path.read_text()
+
+
+def test_a_run_that_crashed_goes_on(compose: Compose) -> None:
+    config = compose(*TINY)
+    folder = RunFolder(config["paths"]["output_dir"], run_id(config))
+    folder.write_result(replace(run_task(config), status="crashed"))
+    kept = folder.metrics_path.stat().st_ino, folder.metrics_path.stat().st_mtime_ns
+    run_task(compose(*TINY, "sweep.retry=[crashed]"))
+    assert (folder.metrics_path.stat().st_ino, folder.metrics_path.stat().st_mtime_ns) == kept

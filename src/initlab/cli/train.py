@@ -11,12 +11,12 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from initlab.configs_dir import configs_dir
-from initlab.errors import InitlabError
+from initlab.errors import ConfigError, InitlabError
 from initlab.progress import console, tell
 from initlab.results.identity import run_id
 from initlab.results.run_folder import RunFolder
 from initlab.sweep.argv import is_multirun, rewrite
-from initlab.sweep.compose import CONFIG_NAME, Composer, config_loader, named
+from initlab.sweep.compose import CONFIG_NAME, Composer, config_loader, named, parse
 from initlab.sweep.plan import check_fixed, first_cell
 from initlab.sweep.scale import form_of_run, scale_of
 from initlab.task.cell import run_cell
@@ -60,12 +60,14 @@ def check(arguments: list[str]) -> None:
         return
     if is_multirun(arguments):
         check_fixed(overrides)
+    elif swept := [word for word in overrides if parse(word).is_sweep_override()]:
+        raise ConfigError(f"{swept[0]} gives several runs: add -m to sweep over it")
     with config_loader() as loader:
         composer = Composer(loader)
         if is_multirun(arguments):
             composer.compose(first_cell(overrides))
-        else:
-            composer.compose(overrides)
+        elif composer.compose(overrides)["sweep"]["dry_run"]:
+            raise ConfigError("sweep.dry_run=true shows the runs of a sweep: add -m")
 
 
 @hydra.main(version_base="1.3", config_path=str(configs_dir()), config_name=CONFIG_NAME)
@@ -86,7 +88,7 @@ def single(config: Mapping[str, Any]) -> int:
 
             result = run_task(config)
         else:
-            tell("This run has its result already; `sweep.retry=[ok]` runs it again.")
+            tell(f"This run has its result already; `sweep.retry=[{result.status}]` runs it again.")
     except InitlabError as error:
         tell(f"error: {error}", style="bold red")
         return 2

@@ -10,6 +10,7 @@ from initlab.report.claims import Claim, Findings
 from initlab.report.evidence import Evidence
 from initlab.report.form.base import Form, render
 from initlab.report.groups import shared_settings
+from initlab.report.header import sentences
 from initlab.report.points import STATUSES
 from initlab.report.table import Table, latex, markdown, pivot_table, points_table
 from initlab.report.verdict import tally
@@ -73,6 +74,13 @@ class ClaimReport:
         return Table(
             "What the paper states, tested on our runs", ("statement", "verdict", "evidence"), rows, 3, note
         )
+
+    @property
+    def told(self) -> list[str]:
+        """What a reader must know: what was left out, what the experiment cuts and leaves to us, remarks."""
+        evidence = self.evidence
+        published = (f"Published: {remark}" for remark in evidence.published.remarks)
+        return [*evidence.notes, *sentences(evidence.claim, evidence.reduced), *published]
 
     @cached_property
     def settings(self) -> str:
@@ -146,12 +154,8 @@ def as_markdown(report: ClaimReport, pictures: bool = True) -> str:
 
 def left_out(report: ClaimReport) -> list[str]:
     """Return the section on what a reader must know, as Markdown; nothing where there is nothing."""
-    told = [*report.evidence.notes, *(f"Published: {remark}" for remark in report.evidence.published.remarks)]
-    return (
-        ["## Left out, and what a reader must know", "\n".join(f"- {_plain(note)}" for note in told)]
-        if told
-        else []
-    )
+    told = "\n".join(f"- {_plain(note)}" for note in report.told)
+    return ["## Left out, and what a reader must know", told] if told else []
 
 
 def as_latex(report: ClaimReport) -> str:

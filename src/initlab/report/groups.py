@@ -234,7 +234,8 @@ def shared_settings(configs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
                 if size is not None and not isinstance(size, bool):
                     sizes.append(f"{key} {size}")
         shared.append(f"{group} {name}" + (f" ({', '.join(sizes)})" if sizes else ""))
-    for key in ("epochs", "batch_size"):
+    trained = [config for config in configs if "probe" not in str(look_up(config, "task"))]
+    for key in ("epochs", "batch_size") if trained else ("batch_size",):
         value = one({repr(config.get(key)) for config in configs})
         if value not in (None, "None"):
             shared.append(f"{key.replace('_', ' ')} {value}")

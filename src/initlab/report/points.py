@@ -58,6 +58,7 @@ class Points:
         measure: what is shown.
         x: what the axis is, in words; empty where there is none.
         best: the keys of which the best value was chosen.
+        choose: what it was chosen by.
         published: whether the paper has any of these numbers.
     """
 
@@ -65,6 +66,7 @@ class Points:
     measure: Measure
     x: str = ""
     best: tuple[str, ...] = ()
+    choose: Measure = VALIDATION
 
     @property
     def panels(self) -> list[str]:
@@ -157,7 +159,7 @@ def points(
         values = tuple(value for cell in kept if (value := measure.of(cell)) is not None)
         published = there.get(place.values)
         made.append(Point(place.panel, place.series, place.x, values, tuple(kept), chosen, published))
-    return Points(tuple(made), measure, (x_label or x or ""), best)
+    return Points(tuple(made), measure, (x_label or x or ""), best, choose or VALIDATION)
 
 
 @dataclass(frozen=True)

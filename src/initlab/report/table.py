@@ -51,7 +51,10 @@ def points_table(points: Points, title: str) -> Table:
         note += f"; a run that diverged counts as {digits(measure.shown(measure.diverged))}"
     if points.best:
         chosen = " and ".join(points.best)
-        note += f"; {chosen}: the best by mean validation accuracy, where a run that diverged counts as 0"
+        by = points.choose
+        worst = "is worse than any" if by.diverged is None else f"counts as {digits(by.shown(by.diverged))}"
+        what = by.label.partition(" (")[0]
+        note += f"; {chosen}: the best by {by.center} {what}, where a run that diverged {worst}"
     return Table(title, tuple(columns), tuple(rows), panels + 1, note + ".")
 
 

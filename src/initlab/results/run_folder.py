@@ -122,6 +122,23 @@ class RunFolder:
             return None
         return None if result is None or result.status in ("killed", *retry) else result
 
+    def begin(self) -> None:
+        """Take away what a run left that had ended by itself, so that it is run again and not gone on with.
+
+        One that was killed or crashed goes on from its checkpoint. Its one writer alone may call this.
+        """
+        try:
+            result = self.read_result()
+        except Damaged:
+            return
+        if result is None or result.status in ("killed", "crashed"):
+            return
+        for path in self.path.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif not path.name.startswith("lock"):
+                path.unlink()
+
     def write_error(self, traceback_text: str) -> None:
         """Write the traceback of a crash.
 

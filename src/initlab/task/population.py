@@ -98,6 +98,7 @@ class _Run:
         self.new = not self.folder.config_path.exists()
         self.result = self.folder.finished(self.config["sweep"]["retry"])
         if self.result is None:
+            self.folder.begin()
             self.folder.write_config(self.config)
 
     def end(self, status: Status, outcome: Outcome) -> None:

@@ -53,7 +53,10 @@ def run_task(config: Mapping[str, Any]) -> RunResult:
     with Lock(folder.path) as lock:
         new = not folder.config_path.exists()
         try:
-            return folder.finished(config["sweep"]["retry"]) or _carry_out(config, folder, lock)
+            found = folder.finished(config["sweep"]["retry"])
+            if found is None:
+                folder.begin()
+            return found or _carry_out(config, folder, lock)
         except Held:
             raise  # the folder is another's now
         except InitlabError:

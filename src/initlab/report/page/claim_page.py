@@ -84,9 +84,8 @@ def _verdicts(report: ClaimReport) -> str:
 
 
 def _left_out(report: ClaimReport) -> str:
-    told = [*report.evidence.notes, *(f"Published: {remark}" for remark in report.evidence.published.remarks)]
-    items = "".join(f"<li>{escape(note)}</li>" for note in told)
-    return f'<ul class="left-out">{items}</ul>' if told else ""
+    items = "".join(f"<li>{escape(note)}</li>" for note in report.told)
+    return f'<ul class="left-out">{items}</ul>' if items else ""
 
 
 def _section(title: str, inside: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
+from shlex import quote
 from typing import Any
 
 from initlab.report.evidence import Cell, Evidence
@@ -57,8 +58,13 @@ def _row(cell: Cell, axes: Sequence[str], metrics: Sequence[str]) -> list[Any]:
 
 
 def _facts(cell: Cell, evidence: Evidence) -> list[list[str]]:
-    overrides = " ".join(f"{key}={text(value)}" for key, value in cell.axes.items())
-    facts = [["run it again", f"python train.py experiment={evidence.claim} {overrides}".strip()]]
+    scale = ["scale=laptop"] if evidence.reduced else []
+    words = [
+        f"experiment={evidence.claim}",
+        *scale,
+        *(f"{key}={_typed(value)}" for key, value in cell.axes.items()),
+    ]
+    facts = [["run it again", f"python train.py {' '.join(map(quote, words))}"]]
     if cell.result is None:
         return [["result", "none: it has not run, is running, or what it left was left out"], *facts]
     if cell.result.error:
@@ -69,6 +75,11 @@ def _facts(cell: Cell, evidence: Evidence) -> list[list[str]]:
         if name.count("/") == 1 and value is not None
     ]
     return [*facts, ["numbers", ", ".join(numbers[:24])]] if numbers else facts
+
+
+def _typed(value: Any) -> str:
+    """Write a value as the command line takes it."""
+    return f"[{','.join(map(_typed, value))}]" if isinstance(value, (list, tuple)) else text(value)
 
 
 def curves(evidence: Evidence) -> dict[str, dict[str, Curve]]:
