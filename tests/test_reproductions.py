@@ -1,6 +1,7 @@
 """Every figure and table: its file composes, its header is true, its numbers are there, its parts train."""
 
 import csv
+import shlex
 from collections.abc import Iterator
 from math import isfinite
 from pathlib import Path
@@ -8,8 +9,13 @@ from typing import Any
 
 import pytest
 
+from initlab.report.evidence import Cell as Shown
+from initlab.report.evidence import Evidence
+from initlab.report.page.runs import again
+from initlab.results.identity import run_id
 from initlab.sweep.compose import Composer, config_loader
 from initlab.sweep.plan import plan
+from initlab.sweep.scale import form_of_run
 from initlab.task import run_task
 from initlab.task.build import build
 from reproductions import (
@@ -105,6 +111,19 @@ def test_the_whole_grid_can_be_planned(name: str, composer: Composer) -> None:
         planned = plan(composer, [f"experiment={name}", f"scale={scale}"])
         assert planned.name == (name if scale == "full" else f"{name}-laptop")
         assert len(planned.cells) == told_runs(name, scale)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", names())
+def test_the_command_that_a_page_shows_for_a_run_is_that_run(name: str, composer: Composer) -> None:
+    for scale in SCALES:
+        cells = plan(composer, [f"experiment={name}", f"scale={scale}"]).cells[:400]
+        evidence = Evidence(name, name, reduced=scale == "laptop")
+        for cell in (cells[0], cells[len(cells) // 2], cells[-1]):
+            python, program, *words = shlex.split(again(Shown(cell.run_id, cell.axes), evidence))
+            assert (python, program) == ("python", "train.py")
+            own = [word for word in words if not word.startswith("scale=")]
+            assert run_id(composer.compose([*form_of_run(composer, words), *own])) == cell.run_id
 
 
 # Strides and pooling leave an isometry to some pixels, and the init says so.

@@ -58,13 +58,7 @@ def _row(cell: Cell, axes: Sequence[str], metrics: Sequence[str]) -> list[Any]:
 
 
 def _facts(cell: Cell, evidence: Evidence) -> list[list[str]]:
-    scale = ["scale=laptop"] if evidence.reduced else []
-    words = [
-        f"experiment={evidence.claim}",
-        *scale,
-        *(f"{key}={_typed(value)}" for key, value in cell.axes.items()),
-    ]
-    facts = [["run it again", f"python train.py {' '.join(map(quote, words))}"]]
+    facts = [["run it again", again(cell, evidence)]]
     if cell.result is None:
         return [["result", "none: it has not run, is running, or what it left was left out"], *facts]
     if cell.result.error:
@@ -75,6 +69,13 @@ def _facts(cell: Cell, evidence: Evidence) -> list[list[str]]:
         if name.count("/") == 1 and value is not None
     ]
     return [*facts, ["numbers", ", ".join(numbers[:24])]] if numbers else facts
+
+
+def again(cell: Cell, evidence: Evidence) -> str:
+    """Return the command that carries out one run of a sweep."""
+    scale = ["scale=laptop"] if evidence.reduced else []
+    axes = (f"{key}={_typed(value)}" for key, value in cell.axes.items())
+    return f"python train.py {' '.join(map(quote, [f'experiment={evidence.claim}', *scale, *axes]))}"
 
 
 def _typed(value: Any) -> str:
