@@ -83,7 +83,7 @@ def _compare(points: Points, a: Point, b: Point) -> Verdict:
     return Verdict(statement, _outcome(*better_side), f"difference {written(found)}, {counts}")
 
 
-def more_often(points: Points, first: str, second: str, panel: str | None = None) -> tuple[Verdict, ...]:
+def more_often(points: Points, first: str, second: str) -> tuple[Verdict, ...]:
     """Judge, in each panel, that a share is larger for the first series, compared at equal x.
 
     It holds where an exact test of all x together has a one-sided p below 0.025, and does not where the test
@@ -93,10 +93,9 @@ def more_often(points: Points, first: str, second: str, panel: str | None = None
         points: whose measure is a share of runs.
         first: the series said to have the larger.
         second: the other.
-        panel: which panel; all where None.
     """
     verdicts = []
-    for name in points.panels if panel is None else [panel]:
+    for name in points.panels:
         strata = [
             (_share(points, a), _share(points, b))
             for a in points.at(first, name)

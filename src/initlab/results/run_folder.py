@@ -133,6 +133,7 @@ class RunFolder:
             return
         if result is None or result.status in ("killed", "crashed"):
             return
+        self.result_path.unlink()  # first: what is interrupted here must not pass for finished
         for path in self.path.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)
