@@ -1,8 +1,8 @@
 """A task without torch that does what the environment says, seed by seed, and keeps count of its starts.
 
-``FAULTS`` is JSON, ``{seed: act}``; ``FAULT_STARTS`` is a file that gets a line for each start. Of a run in
-several processes ``act@1`` is what rank 1 does while the others wait for it; they leave their starts in
-``FAULT_STARTS.<rank>``.
+``FAULTS`` is JSON, ``{seed: act}``; ``FAULT_STARTS`` is a file that gets a line for each start. The ranks of
+a run in several processes, which leave their starts in ``FAULT_STARTS.<rank>``, wait until all have started,
+as those that train do; ``act@1`` is then what rank 1 does while the others wait for it.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ import resource
 import signal
 import sys
 import time
+from pathlib import Path
 
 from initlab.stopping import Stopped, deferred, requested
 from initlab.task.run import Outcome
@@ -20,8 +21,11 @@ from initlab.task.run import Outcome
 def run(config, folder):
     seed = config["seed"]
     rank = os.environ.get("RANK", "0")
-    with open(os.environ["FAULT_STARTS"] + ("" if rank == "0" else f".{rank}"), "a") as file:
+    with open(starts_file(rank), "a") as file:
         file.write(f"{seed} {os.getpid()} {os.environ.get('CUDA_VISIBLE_DEVICES', '')}\n")
+    for other in range(int(os.environ.get("WORLD_SIZE", "1"))):
+        while starts(seed, str(other)) < starts(seed, rank):
+            time.sleep(0.01)
     print(f"seed {seed} speaks")
     act = json.loads(os.environ.get("FAULTS", "{}")).get(str(seed), "ok")
     act, _, whose = act.partition("@")
@@ -48,6 +52,15 @@ def run(config, folder):
         time.sleep(float(act.removeprefix("sleep") or 60))
     place = f"{os.environ.get('SLURMD_NODENAME', '')}:{os.environ.get('CUDA_VISIBLE_DEVICES', '')}"
     return Outcome(metrics={"value": seed, "start": began, "seconds": time.time() - began}, device=place)
+
+
+def starts_file(rank):
+    return Path(os.environ["FAULT_STARTS"] + ("" if rank == "0" else f".{rank}"))
+
+
+def starts(seed, rank):
+    lines = starts_file(rank).read_text().splitlines() if starts_file(rank).exists() else []
+    return sum(line.split()[0] == str(seed) for line in lines)
 
 
 def count(path, total):
