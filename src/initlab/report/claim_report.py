@@ -68,8 +68,9 @@ class ClaimReport:
         """A line per statement."""
         rows = tuple((v.statement, v.outcome, v.evidence) for v in self.findings.verdicts)
         note = (
-            "A statement holds where the 95% interval lies on its side, does not hold where it lies on the "
-            "other, and is undecided in between; there is no verdict below three runs on each side."
+            "A statement holds where the 95% interval lies on its side, or where an exact test has p below "
+            "0.025 for it; it does not hold where the same is so of its opposite, and is undecided in "
+            "between. There is no verdict below three runs on each side."
         )
         return Table(
             "What the paper states, tested on our runs", ("statement", "verdict", "evidence"), rows, 3, note

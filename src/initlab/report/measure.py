@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import floor, log10
 from statistics import fmean, median, stdev
 from typing import Literal
 
@@ -11,6 +12,7 @@ from initlab.report.evidence import Cell
 from initlab.report.statistic import Interval, mean_interval, share_interval
 
 Spread = Literal["sd", "interval"]
+MOST_DECIMALS = 6
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Measure:
         if interval is None:
             return digits(middle)
         if self.center == "mean" and self.spread == "sd":
-            return f"{digits(middle)} ± {digits(interval.high - middle, like=middle or interval.high)}"
+            return with_spread(middle, interval.high - middle)
         like = max(abs(middle), abs(interval.low), abs(interval.high))
         return f"{digits(middle, like)} [{digits(interval.low, like)}, {digits(interval.high, like)}]"
 
@@ -106,8 +108,31 @@ def digits(value: float, like: float | None = None) -> str:
         return f"{value:.2e}"
     if value == 0 and like is None:
         return "0"
-    decimals = 0 if size >= 1000 else 1 if size >= 10 else 2 if size >= 1 else 3
-    return f"{value:.{decimals}f}".replace("-0.000", "0.000")
+    return _fixed(value, _decimals(size))
+
+
+def with_spread(middle: float, spread: float) -> str:
+    """Write a middle in about three digits with its spread; with more where the spread would be lost."""
+    size = max(abs(middle), spread)
+    if size >= 1e5 or 0 < size < 1e-3:
+        return f"{middle:.2e} ± {spread:.2e}"
+    decimals = _decimals(size)
+    if 0 < spread < 0.5 * 10.0**-decimals:
+        decimals = min(_decimals(spread) - 2, MOST_DECIMALS)  # one digit of it
+    if 0 < spread < 0.5 * 10.0**-decimals:
+        return f"{_fixed(middle, decimals)} ± {spread:.0e}"
+    return f"{_fixed(middle, decimals)} ± {_fixed(spread, decimals)}"
+
+
+def _decimals(size: float) -> int:
+    if size >= 1000:
+        return 0
+    return 1 if size >= 10 or size == 0 else 2 - floor(log10(size))
+
+
+def _fixed(value: float, decimals: int) -> str:
+    written = f"{value:.{decimals}f}"
+    return written.removeprefix("-") if float(written) == 0 else written
 
 
 def _finished(cell: Cell) -> float | None:

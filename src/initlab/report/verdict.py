@@ -160,9 +160,11 @@ def overall(verdicts: Sequence[Verdict]) -> Outcome:
 
 def tally(verdicts: Sequence[Verdict]) -> str:
     """Count the outcomes in words; of one verdict just its outcome."""
-    if len(verdicts) == 1:
-        return verdicts[0].outcome
     outcomes = [verdict.outcome for verdict in verdicts]
+    if len(outcomes) == 1:
+        return outcomes[0]
+    if len(set(outcomes)) == 1:
+        return f"all {len(outcomes)} statements {MANY.get(outcomes[0], outcomes[0])}"
     counts = {outcome: outcomes.count(outcome) for outcome in ORDER if outcome in outcomes}
     parts = [f"{n} {outcome if n == 1 else MANY.get(outcome, outcome)}" for outcome, n in counts.items()]
     return f"{len(verdicts)} statements: {', '.join(parts)}" if parts else "no statement to judge"

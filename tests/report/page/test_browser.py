@@ -53,7 +53,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert claim is not None
     report = ClaimReport(claim, gather(NAME, NAME, store, papers=folder))
     write_claim(report, folder / "report")
-    write_index([report], [], folder / "report")
+    others = [find(f"arpit2019/{other}") for other in ("fig1", "fig2", "table1", "table2", "fig6")]
+    none = [
+        ClaimReport(other, gather(other.name, other.name, store, papers=folder)) for other in others if other
+    ]
+    write_index([report, *none], [], folder / "report")
     return folder / "report"
 
 
@@ -120,6 +124,16 @@ def test_a_table_filters_by_words(open_: Callable[..., Any]) -> None:
     assert all("pytorch" in row.text for row in shown)
 
 
+def test_the_filter_of_the_index_leaves_the_pictures_that_it_leaves_rows(open_: Callable[..., Any]) -> None:
+    page = open_("index.html")
+    (card,) = page.find_elements("css selector", ".card")
+    field = page.find_element("xpath", "//label[contains(., 'Claims')]/input")
+    field.send_keys("survive")
+    assert card.is_displayed()
+    field.send_keys(" hessian")
+    assert not card.is_displayed()
+
+
 def test_the_runs_are_paged_sorted_and_filtered(open_: Callable[..., Any]) -> None:
     page = open_()
     runs = page.find_element("id", "runs")
@@ -149,6 +163,14 @@ def test_a_click_or_a_key_shows_the_curves_of_a_run(open_: Callable[..., Any]) -
     captions = [caption.text for caption in detail.find_elements("tag name", "figcaption")]
     assert [caption.split(":")[0] for caption in captions] == ["train/loss", "val/acc"]
     assert len(detail.find_elements("css selector", "svg path.own")) == 2
+    inside = "const inside = arguments[0].querySelector('.inside').getBoundingClientRect()"
+    box = "const box = arguments[0].closest('.scroll').getBoundingClientRect()"
+    assert page.execute_script(
+        f"{inside}; {box}; return [inside.left > box.left, inside.right < box.right]", detail
+    ) == [
+        True,
+        True,
+    ]
     assert len(detail.find_elements("css selector", "svg path.peer")) == 10  # five other seeds, two curves
     assert "python train.py experiment=arpit2019/fig4" in detail.text
     button.send_keys(Keys.ENTER)

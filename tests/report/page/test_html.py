@@ -4,6 +4,7 @@ import json
 import re
 import zlib
 from base64 import b64decode
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,12 +14,13 @@ from hypothesis import strategies as st
 
 from fabricated import fabricate
 from initlab.report.claim_report import ClaimReport
-from initlab.report.claims import Claim, find
+from initlab.report.claims import Claim, Findings, find
 from initlab.report.evidence import gather
 from initlab.report.page.claim_page import claim_page
 from initlab.report.page.html import asset, document, json_element, packed_element
 from initlab.report.page.index_page import index_page
 from initlab.report.page.runs import MOST_POINTS, curves, rows
+from initlab.report.verdict import Outcome, Verdict
 from initlab.results.store import Store
 
 EVIL = (
@@ -124,6 +126,29 @@ def test_tables_are_tables_to_a_screen_reader(tmp_path: Path) -> None:
     assert '<html lang="en">' in page
     assert 'role="img" aria-labelledby="f0-alt"' in page
     assert report.findings.forms[0].alt.split(".")[0] in page
+
+
+def test_the_index_sorts_the_verdicts_from_what_holds_to_what_was_not_run(tmp_path: Path) -> None:
+    _, report = page_of(tmp_path, ["word"])
+    outcomes: list[tuple[Outcome, ...]] = [
+        ("does not hold", "holds"),
+        ("holds",),
+        (),
+        ("undecided",),
+        ("holds", "holds"),
+    ]
+    reports = []
+    for number, some in enumerate(outcomes):
+        verdicts = tuple(Verdict("s", outcome, "") for outcome in some)
+        claim = replace(report.claim, show=lambda _, verdicts=verdicts: Findings((), verdicts))
+        evidence = replace(report.evidence, sweep=f"s{number}")
+        reports.append(ClaimReport(claim, evidence))
+    claim = replace(report.claim, show=lambda _: Findings(()))
+    never = gather("never", "never", Store(tmp_path / "none"), papers=tmp_path)
+    page = index_page([*reports, ClaimReport(claim, never)], [])
+    ranks = re.findall(r'<a href="([^"]+)\.html">[^<]*</a></th><td data-sort="(\d+)">', page)
+    order = [name for name, _ in sorted(ranks, key=lambda pair: int(pair[1]))]
+    assert order == ["s1", "s4", "s3", "s0", "s2", "never"]
 
 
 def test_a_reduced_sweep_is_called_so_everywhere(tmp_path: Path) -> None:

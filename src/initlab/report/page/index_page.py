@@ -8,7 +8,7 @@ from itertools import groupby
 from urllib.parse import quote
 
 from initlab.report.claim_report import ClaimReport
-from initlab.report.page.claim_page import verdict_label
+from initlab.report.page.claim_page import label_of, verdict_label
 from initlab.report.page.html import document
 
 
@@ -36,7 +36,7 @@ def index_page(reports: Sequence[ClaimReport], others: Sequence[str]) -> str:
 
 
 def _table(reports: Sequence[ClaimReport]) -> str:
-    columns = ("claim", "what", "verdict", "finished", "runs", "size")
+    columns = ("claim", "verdict", "what", "finished", "runs", "size")
     numbers = ("finished", "runs")
     head = "".join(
         f'<th scope="col"{" class=number" if name in numbers else ""}>{name}</th>' for name in columns
@@ -54,10 +54,17 @@ def _row(report: ClaimReport) -> str:
     size = (report.label and "reduced") or ("full" if cells else "—")
     return (
         f'<tr><th scope="row"><a href="{_link(report)}">{escape(report.evidence.sweep)}</a></th>'
-        f"<td>{escape(report.claim.title)}</td><td>{verdict_label(report) if cells else 'not run here'}</td>"
+        f'<td data-sort="{_rank(report)}">{verdict_label(report) if cells else "not run here"}</td>'
+        f"<td>{escape(report.claim.title)}</td>"
         f'<td class="number">{report.evidence.count("ok")}</td><td class="number">{cells}</td>'
         f"<td>{size}</td></tr>"
     )
+
+
+def _rank(report: ClaimReport) -> int:
+    """Order the verdicts from what holds to what was not run."""
+    kinds = ("holds", "open", "fails", "plain")
+    return kinds.index(label_of(report)) if report.evidence.cells else len(kinds)
 
 
 def _card(report: ClaimReport) -> str:

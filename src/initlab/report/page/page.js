@@ -50,15 +50,20 @@
     const rows = [...body.rows];
     if (rows.length < 2) continue;
     sortable([...table.tHead.rows[0].cells], (index, down) => {
-      const text = (row) => row.cells[index].textContent;
+      const text = (row) => row.cells[index].dataset.sort ?? row.cells[index].textContent;
       body.append(...[...rows].sort((a, b) => compare(text(a), text(b), down)));
     });
     if (rows.length < 6) continue;
     const input = make("input", { type: "search", autocomplete: "off" });
     const count = make("span", { role: "status" });
+    const cards = document.querySelectorAll(".card");
     input.addEventListener("input", () => {
       const wanted = input.value.toLowerCase().split(/\s+/).filter(Boolean);
       let shown = 0;
+      for (const card of cards) {
+        const text = card.textContent.toLowerCase();
+        card.hidden = !wanted.every((word) => text.includes(word));
+      }
       for (const row of rows) {
         const text = row.textContent.toLowerCase();
         row.hidden = !wanted.every((word) => text.includes(word));
