@@ -59,6 +59,7 @@ def test_answers_without_torch(train: Train, arguments: list[str]) -> None:
         (["model=mlp", "model.widht=3"], "there is no key model.widht; did you mean model.width?"),
         (["modle=wrn"], "there is no key modle; did you mean model?"),
         (["model=wrm"], "there is no model=wrm; did you mean wrn?"),
+        (["optim=lbfgs"], "there is no optim=lbfgs; optim can be adam, "),
         (["seed=0-3"], "seed=0-3 is a range of runs: add -m to sweep over it"),
         (["lr=0.1,0.2"], "lr=0.1,0.2 gives several runs: add -m to sweep over it"),
         (["init=he,proposed"], "init=he,proposed gives several runs: add -m to sweep over it"),
@@ -99,6 +100,14 @@ def test_a_mistake_ends_with_one_sentence_before_torch_is_imported(
     ("arguments", "sentence"),
     [
         (["model.depth=0"], "model.depth=0: must be a positive whole number"),
+        (["lr=-1"], "optim=sgd: Invalid learning rate: -1"),
+        (["optim=adam", "optim.eps=-1"], "optim=adam: Invalid epsilon value: -1"),
+        (["trainer.accelerator=abacus"], "trainer: You selected an invalid accelerator name"),
+        (["trainer.precision=7-true"], "trainer: Precision '7-true' is invalid"),
+        (
+            ["trainer.accumulate_grad_batches=0"],
+            "trainer.accumulate_grad_batches=0: must be a positive whole",
+        ),
         (["data=cifar10"], "data=digits"),
         (["ckpt_path=last"], "there is no checkpoint"),
         (["paths.output_dir=/proc/nowhere"], "/proc/nowhere"),
@@ -136,6 +145,20 @@ def test_one_run_and_the_same_again(train: Train, tmp_path: Path) -> None:
     assert again.returncode == 0
     assert "has its result already" in again.stderr
     assert result.read_text() == written
+
+
+def test_a_run_that_crashed_is_run_when_it_is_asked_for_again(train_here: Train, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("initlab.training.classifier.Classifier.training_step", None)
+        crashed = train_here(*TINY)
+    assert crashed.returncode == 1
+    assert "Traceback" in crashed.stderr
+    again = train_here(*TINY)
+    assert again.returncode == 0, again.stderr
+    assert "ok: train/loss" in again.stderr
+    (folder,) = tmp_path.glob("outputs/runs/*")
+    assert json.loads((folder / "result.json").read_text())["status"] == "ok"
+    assert not (folder / "error.txt").exists()
 
 
 @pytest.mark.parametrize("position", [0, 2, 4])

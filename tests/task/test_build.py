@@ -1,13 +1,17 @@
 """Parts are built from the nodes of a config, and every stream of a run has a generator of its own."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from initlab.errors import ConfigError
 from initlab.init.he import He
-from initlab.task.build import build, build_network, build_source, first_batch, generator
+from initlab.task.build import build, build_network, build_source, first_batch, generator, optimizer_maker
+from tiny_run import Compose
 
+OPTIMS = Path(__file__).parents[2].joinpath("configs", "optim").glob("*.yaml")
 CONFIG = {
     "seed": 3,
     "batch_size": 5,
@@ -32,6 +36,19 @@ def test_a_node_is_called_with_its_keys_but_for_its_name() -> None:
     he = build({"_target_": "initlab.init.he.He", "name": "he", "mode": "fan_out"})
     assert he == He(mode="fan_out")
     assert build({"_target_": "initlab.init.he.He"}, distribution="uniform") == He(distribution="uniform")
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in OPTIMS))
+def test_every_optimizer_goes_down_a_slope(compose: Compose, name: str) -> None:
+    config = compose(f"optim={name}", "lr=0.01")
+    weights = nn.Parameter(torch.tensor([1.0, -1.0]))
+    optimizer = optimizer_maker(config["optim"])([weights])
+    assert all(group["lr"] == 0.01 for group in optimizer.param_groups)
+    for _ in range(100):
+        optimizer.zero_grad()
+        weights.square().sum().backward()
+        optimizer.step()
+    assert weights.abs().max() < 0.7
 
 
 def test_streams_are_the_same_for_a_seed_and_alike_for_no_two_names() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from rich.table import Table
 from rich.text import Text
@@ -21,8 +22,10 @@ TEX = {
     r"\,": " ", r"\_": "_", r"\gamma": "γ", r"\rho": "ρ", r"\sigma": "σ", r"\alpha": "α", r"\beta": "β",
     r"\mu": "μ", r"\lambda": "λ", r"\sqrt": "√", r"\lVert": "‖", r"\rVert": "‖", r"\pm": "±", r"\cdot": "·",
     r"\times": "×", r"\le": "≤", r"\ge": "≥", r"\to": "→", r"\prod": "∏", r"\sum": "Σ",
-    r"\mathrm": "", r"\text": "",
+    r"\mathrm": "", r"\mathcal": "", r"\text": "", r"\epsilon": "ε", r"\|": "‖", r"\cos": "cos",
+    r"\max": "max",
 }  # fmt: skip
+ACCENTS = {"hat": "\N{COMBINING CIRCUMFLEX ACCENT}", "tilde": "\N{COMBINING TILDE}"}
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,7 @@ def plain(text: str) -> str:
         text = re.sub(
             re.escape(command) + (r"(?![a-zA-Z])" if command[-1].isalpha() else ""), TEX[command], text
         )
+    text = re.sub(r"\\(hat|tilde) (\w)", lambda found: normalize("NFC", found[2] + ACCENTS[found[1]]), text)
     text = re.sub(r"([_^])\{(\w+)\}", r"\1\2", text)
     text = re.sub(r"√\{([^{}]*\W[^{}]*)\}", r"√(\1)", text)
     return re.sub(r"\s+", " ", text.replace("{", "").replace("}", "")).strip()

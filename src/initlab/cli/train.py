@@ -81,9 +81,12 @@ def run(config: DictConfig | Mapping[str, Any]) -> Any:
 def single(config: Mapping[str, Any]) -> int:
     """Run one configuration unless its result is there, say what came of it, and return the exit code."""
     folder = RunFolder(config["paths"]["output_dir"], run_id(config))
+    # Who asks again for a run that crashed has changed something; a sweep asks for all its runs each time.
+    again = {"crashed", "refused", *config["sweep"]["retry"]}
+    config = {**config, "sweep": {**config["sweep"], "retry": sorted(again)}}
     try:
         result = folder.read_result()
-        if result is None or result.status in ("killed", *config["sweep"]["retry"]):
+        if result is None or result.status in ("killed", *again):
             from initlab.task import run_task
 
             result = run_task(config)

@@ -40,7 +40,7 @@ class RunFolder:
 
     @property
     def error_path(self) -> Path:
-        """``error.txt``, the traceback of a crash."""
+        """``error.txt``, the traceback of a crash; there if and only if the result is one."""
         return self.path / "error.txt"
 
     @property
@@ -92,6 +92,8 @@ class RunFolder:
         if result.run_id != self.run_id:
             raise ValueError(f"a result of run {result.run_id} does not belong in {self.path}")
         write_text(self.result_path, result.to_json())
+        if result.status != "crashed":
+            self.error_path.unlink(missing_ok=True)
 
     def read_result(self) -> RunResult | None:
         """Read the record; None where the run has left none.

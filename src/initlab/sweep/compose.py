@@ -223,7 +223,8 @@ def check_value(schema: DictConfig, key: str, value: Any) -> None:
             if _kind(item) != kind and (kind, _kind(item)) not in _ACCEPTED:
                 raise ConfigError(f"{key}: must list {_ARTICLE[kind]} after another, and {item} is not")
     if not fits:
-        raise ConfigError(f"{key}={value}: must be {_ARTICLE[wanted]}, not {_ARTICLE[given]}")
+        but = "" if given == "float" else f", not {_ARTICLE[given]}"
+        raise ConfigError(f"{key}={value}: must be {_ARTICLE[wanted]}{but}")
 
 
 def is_integer(schema: DictConfig, key: str) -> bool:
@@ -325,8 +326,9 @@ def _group(argument: str) -> str:
 
 def _no_option(group: str, option: str, options: Sequence[str]) -> str:
     close = difflib.get_close_matches(option, options, 1, 0.5)
-    hint = f"did you mean {close[0]}? " if close else ""
-    return f"there is no {group}={option}; {hint}({group} can be {', '.join(sorted(options))})"
+    all_of_them = f"{group} can be {', '.join(sorted(options))}"
+    told = f"did you mean {close[0]}? ({all_of_them})" if close else all_of_them
+    return f"there is no {group}={option}; {told}"
 
 
 _GROUPS: dict[int, frozenset[str]] = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
-from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -13,24 +12,35 @@ import torch
 from torch import Tensor, nn
 
 from initlab.data.base import Loaders, Source
+from initlab.errors import ConfigError
 from initlab.init.base import Init
 from initlab.model.base import check_positive
 from initlab.model.construction import build_undrawn
 from initlab.norm.base import Norm
 
 
-def build(node: Mapping[str, Any], **supplied: Any) -> Any:
+def build(node: Mapping[str, Any], *first: Any, **supplied: Any) -> Any:
     """Call ``_target_`` with the other keys of the node; ``name`` is the option's and no argument."""
     arguments = {key: value for key, value in node.items() if key not in ("_target_", "name")}
     module, _, attribute = node["_target_"].rpartition(".")
-    return getattr(import_module(module), attribute)(**arguments, **supplied)
+    return getattr(import_module(module), attribute)(*first, **arguments, **supplied)
 
 
 def optimizer_maker(node: Mapping[str, Any]) -> Callable[..., torch.optim.Optimizer]:
-    """Return what makes the optimizer of the config, given parameters."""
-    arguments = {key: value for key, value in node.items() if key not in ("_target_", "name")}
-    module, _, attribute = node["_target_"].rpartition(".")
-    return partial(getattr(import_module(module), attribute), **arguments)
+    """Return what makes the optimizer of the config, given parameters.
+
+    Raises:
+        ConfigError: when called, where the optimizer does not take a value.
+    """
+
+    def make(parameters: Any) -> torch.optim.Optimizer:
+        try:
+            optimizer: torch.optim.Optimizer = build(node, parameters)
+        except ValueError as error:
+            raise ConfigError(f"optim={node['name']}: {error}") from error
+        return optimizer
+
+    return make
 
 
 def generator(seed: int, stream: str | None = None) -> torch.Generator:

@@ -14,8 +14,11 @@ import initlab  # noqa: F401  (arms the torchvision cure before lightning import
 # isort: split
 import lightning
 import torch
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from initlab.data.base import Loaders
+from initlab.errors import ConfigError
+from initlab.model.base import check_positive
 from initlab.results.metrics_csv import MetricsCsv
 from initlab.results.run_folder import RunFolder
 from initlab.stopping import deferred
@@ -74,6 +77,7 @@ def fit(config: Mapping[str, Any], folder: RunFolder) -> Outcome:
         Refused: the init does not fit the norm or the network.
     """
     ranks = Ranks.of(config)
+    check_positive("trainer.accumulate_grad_batches", config["trainer"]["accumulate_grad_batches"])
     check_cuda_graphs(config["trainer"])
     group = Group.join() if ranks.total > 1 else ALONE
     # What can be refused without the data comes first, before any file of an older run is touched.
@@ -132,25 +136,28 @@ def _trainer(
     del arguments["compile"], arguments["cuda_graphs"]  # no arguments of Lightning's
     arguments["strategy"] = "auto" if group.size == 1 else "ddp"
     together = [] if group.size == 1 else [Agreement(group)]
-    trainer: lightning.Trainer = build(
-        arguments,
-        max_epochs=config["epochs"],
-        logger=logger,
-        # Divergence looks first: an epoch that ended in NaN leaves no row and no checkpoint.
-        callbacks=[
-            *together,
-            Divergence(**config["callback"]["divergence"], group=group),
-            *callbacks,
-            ProgressBar(title),
-        ],
-        default_root_dir=str(folder.path),
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        enable_checkpointing=False,
-        num_sanity_val_steps=0,
-        log_every_n_steps=1_000_000_000,  # metrics are per epoch
-        use_distributed_sampler=False,
-    )
+    try:
+        trainer: lightning.Trainer = build(
+            arguments,
+            max_epochs=config["epochs"],
+            logger=logger,
+            # Divergence looks first: an epoch that ended in NaN leaves no row and no checkpoint.
+            callbacks=[
+                *together,
+                Divergence(**config["callback"]["divergence"], group=group),
+                *callbacks,
+                ProgressBar(title),
+            ],
+            default_root_dir=str(folder.path),
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            enable_checkpointing=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1_000_000_000,  # metrics are per epoch
+            use_distributed_sampler=False,
+        )
+    except (ValueError, MisconfigurationException) as error:
+        raise ConfigError(f"trainer: {error}") from error
     return trainer
 
 
