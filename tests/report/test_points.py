@@ -96,7 +96,7 @@ def test_published_numbers_stand_at_their_place_and_what_has_not_run_has_one_too
     ]
     table = points_table(found, "Table 1")
     assert table.columns == ("series", "model.depth", "lr", "published", "ours", "n", "diverged")
-    assert table.rows[0] == ("proposed", "2", "0.1", "93.0 ± 1.00", "92.0 ± 2.0", "3", "0")
+    assert table.rows[0] == ("proposed", "2", "0.1", "93.0 ± 1.0", "92.0 ± 2.0", "3", "0")
     assert table.rows[1] == ("proposed", "9", "—", "80.0", "—", "0", "0")
     assert table.rows[2][3:5] == ("in a picture", "62.0 ± 2.0")
     assert table.rows[3][3:5] == ("N/A, diverged", "—")

@@ -77,7 +77,7 @@ def test_one_failure_is_enough_and_all_must_hold() -> None:
     assert overall(of("holds", none)) == "undecided"
     assert overall(of(none)) == none == overall([])
     assert tally(of("holds")) == "holds"
-    assert tally(of("holds", "holds")) == "all 2 statements hold"
+    assert tally(of("holds", "holds")) == "both statements hold"
     assert tally(of("undecided", "undecided", "undecided")) == "all 3 statements undecided"
     assert tally(of("holds", none, "holds")) == "3 statements: 2 hold, 1 no verdict: n < 3"
     told = "4 statements: 1 holds, 2 do not hold, 1 undecided"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from initlab.report.groups import text
-from initlab.report.measure import Measure, digits
+from initlab.report.measure import Measure, digits, with_spread
 from initlab.report.points import STATUSES, Point, Points
 from initlab.report.published import Number
 
@@ -92,8 +92,8 @@ def published(number: Number | None, measure: Measure) -> str:
         return NOTHING
     if number.value is None:
         return "in a picture" if number.source.startswith("picture") else number.source.partition(": ")[2]
-    spread = f" ± {digits(measure.factor * number.spread)}" if number.spread is not None else ""
-    return digits(measure.shown(number.value)) + spread
+    value = measure.shown(number.value)
+    return digits(value) if number.spread is None else with_spread(value, measure.factor * number.spread)
 
 
 def markdown(table: Table) -> str:

@@ -164,7 +164,8 @@ def tally(verdicts: Sequence[Verdict]) -> str:
     if len(outcomes) == 1:
         return outcomes[0]
     if len(set(outcomes)) == 1:
-        return f"all {len(outcomes)} statements {MANY.get(outcomes[0], outcomes[0])}"
+        number = "both" if len(outcomes) == 2 else f"all {len(outcomes)}"
+        return f"{number} statements {MANY.get(outcomes[0], outcomes[0])}"
     counts = {outcome: outcomes.count(outcome) for outcome in ORDER if outcome in outcomes}
     parts = [f"{n} {outcome if n == 1 else MANY.get(outcome, outcome)}" for outcome, n in counts.items()]
     return f"{len(verdicts)} statements: {', '.join(parts)}" if parts else "no statement to judge"
