@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from initlab.sweep.compose import Composer, config_loader
+from initlab.sweep.plan import plan
 from typed import ROOT, Typed, as_program, in_process
 
 README = (ROOT / "README.md").read_text()
@@ -58,6 +60,21 @@ def test_each_training_command_runs(command: str, tmp_path: Path) -> None:
     done = run(command, tmp_path, *more)
     assert done.returncode == 0, done.stderr
     assert done.stdout + done.stderr
+
+
+def test_the_sweeps_and_runs_shown_are_those_of_the_commands_above_them() -> None:
+    shown = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    commands = [re.search(r"^\$ python train\.py -m (.+)$", block, re.MULTILINE) for block in shown]
+    checked = set()
+    with config_loader() as loader:
+        for block, command in zip(shown, commands, strict=True):
+            assert command is not None
+            planned = plan(Composer(loader), shlex.split(command[1]))
+            assert planned.name in block
+            assert set(re.findall(r"\bsweep-[0-9a-f]{6}\b", block)) <= {planned.name}
+            assert set(re.findall(r"\b[0-9a-f]{12}\b", block)) <= {cell.run_id for cell in planned.cells}
+            checked |= set(re.findall(r"\b(?:sweep-[0-9a-f]{6}|[0-9a-f]{12})\b", block))
+    assert len(checked) == 4
 
 
 @pytest.fixture(scope="module")
