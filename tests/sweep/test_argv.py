@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from initlab.errors import ConfigError
-from initlab.sweep.argv import expand, is_multirun, rewrite
+from initlab.sweep.argv import as_typed, expand, is_multirun, rewrite
 
 WORDS = ["model=wrn", "init=proposed", "lr=0.1", "seed=0-19"]
 
@@ -28,6 +28,28 @@ def test_a_range_means_every_whole_number_in_it(parts: list[tuple[int, int]]) ->
     override = OverridesParser.create().parse_override(expand(f"seed={text}"))
     values = list(override.sweep_iterator()) if override.is_sweep_override() else [override.value()]
     assert [int(v) for v in values] == wanted
+    typed = as_typed(expand(f"seed={text}"))
+    assert "(" not in typed
+    assert len(typed) <= len(f"seed={text}")
+    again = OverridesParser.create().parse_override(expand(typed))
+    values = list(again.sweep_iterator()) if again.is_sweep_override() else [again.value()]
+    assert [int(v) for v in values] == wanted
+
+
+@pytest.mark.parametrize(
+    ("override", "typed"),
+    [
+        ("seed=range(0,20)", "seed=0-19"),
+        ("seed=range(0,20,5)", "seed=range(0,20,5)"),
+        ("seed=range(3,3)", "seed=range(3,3)"),
+        ("seed=tag(range,choice(0,1,2,7))", "seed=0-2,7"),
+        ("model.depth=choice(3)", "model.depth=3"),
+        ("lr=choice(0.1,0.2)", "lr=choice(0.1,0.2)"),
+        ("sweep.retry=[ok]", "sweep.retry=[ok]"),
+    ],
+)
+def test_a_sweep_is_told_as_a_person_types_it(override: str, typed: str) -> None:
+    assert as_typed(override) == typed
 
 
 @pytest.mark.parametrize("word", ["lr=1e-3", "lr=0.1,0.01", "name=2020-01-02", "a=b-c", "x='0-3'", "seed=-3"])

@@ -1,12 +1,13 @@
 """From the arguments of a sweep to its cells."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
 
 from initlab.errors import ConfigError
 from initlab.sweep.compose import Composer, config_loader
-from initlab.sweep.plan import first_cell, plan
+from initlab.sweep.plan import axes_left_open, first_cell, plan
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,48 @@ def test_an_experiment_gives_axes_and_the_command_line_wins_over_them(composer: 
     assert {cell.config["init"]["name"] for cell in part.cells} == {"proposed"}
     assert part.name != whole.name  # another grid does not take the experiment's place in the report
     assert {cell.run_id for cell in part.cells} < {cell.run_id for cell in whole.cells}
+
+
+def test_an_option_from_the_command_line_takes_the_axes_along_that_it_does_not_have(
+    composer: Composer,
+) -> None:
+    figure = plan(composer, ["experiment=arpit2019/fig1", "seed=0"]).cells
+    assert {"init.directions=he", "init.directions=orthogonal"} <= {
+        word for c in figure for word in c.arguments
+    }
+    mine = plan(composer, ["experiment=arpit2019/fig1", "seed=0", "init=lsuv,proposed"]).cells
+    assert {cell.config["init"]["name"] for cell in mine} == {"lsuv", "proposed"}
+    lsuv = [cell for cell in mine if cell.config["init"]["name"] == "lsuv"]
+    networks = [json.dumps(cell.config["model"]) for cell in lsuv]
+    assert sorted(networks) == sorted({json.dumps(cell.config["model"]) for cell in figure})
+    assert all(not word.startswith("init.directions") for cell in lsuv for word in cell.arguments)
+    published = {cell.run_id for cell in figure if cell.config["init"]["name"] == "proposed"}
+    assert published <= {cell.run_id for cell in mine}
+    with pytest.raises(
+        ConfigError, match=r"there is no key init\.directions"
+    ):  # but what a person types stays
+        plan(composer, ["experiment=arpit2019/fig1", "seed=0", "init=lsuv", "init.directions=he"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "left"),
+    [
+        (["model=mlp"], []),
+        (["experiment=quickstart"], ["init", "lr"]),
+        (["experiment=quickstart", "lr=0.01"], ["init"]),
+        (["experiment=arpit2019/fig1", "init=he"], ["model", "model.hidden_width"]),
+    ],
+)
+def test_what_a_single_run_leaves_open_of_its_experiment(
+    composer: Composer, arguments: list[str], left: list[str]
+) -> None:
+    assert axes_left_open(composer, arguments) == left
+
+
+@pytest.mark.parametrize("experiment", ["quickstart", "arpit2019/fig1", "defazio/fig2"])
+def test_a_cell_of_an_experiment_leaves_nothing_open(composer: Composer, experiment: str) -> None:
+    for cell in plan(composer, [f"experiment={experiment}"]).cells[::7]:
+        assert axes_left_open(composer, cell.arguments) == []
 
 
 def test_a_cell_names_the_keys_in_which_grids_differ(composer: Composer) -> None:

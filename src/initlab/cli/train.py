@@ -17,7 +17,7 @@ from initlab.results.identity import run_id
 from initlab.results.run_folder import RunFolder
 from initlab.sweep.argv import is_multirun, rewrite
 from initlab.sweep.compose import CONFIG_NAME, Composer, config_loader, named, parse
-from initlab.sweep.plan import check_fixed, first_cell
+from initlab.sweep.plan import axes_left_open, check_fixed, first_cell
 from initlab.sweep.scale import form_of_run, scale_of
 from initlab.task.cell import run_cell
 
@@ -68,6 +68,9 @@ def check(arguments: list[str]) -> None:
             composer.compose(first_cell(overrides))
         elif composer.compose(overrides)["sweep"]["dry_run"]:
             raise ConfigError("sweep.dry_run=true shows the runs of a sweep: add -m")
+        elif left := axes_left_open(composer, overrides):
+            experiment = next(word for word in overrides if word.startswith("experiment="))
+            tell(f"note: {experiment} sweeps over {', '.join(left)}; this is one run of it, add -m for all")
 
 
 @hydra.main(version_base="1.3", config_path=str(configs_dir()), config_name=CONFIG_NAME)

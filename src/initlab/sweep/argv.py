@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import groupby
 
 from initlab.errors import ConfigError
 
 _RANGE = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
 _OVERRIDE = re.compile(r"(?P<key>[+~]{0,2}[\w./@:$-]*[\w$])=(?P<value>.*)", re.DOTALL)
+_EXPANDED = re.compile(
+    r"(?P<key>[\w./]+)=(?:range\((?P<start>\d+),(?P<stop>\d+)\)"
+    r"|tag\(range,choice\((?P<numbers>\d+(,\d+)+)\)\)|choice\((?P<one>[^(),]+)\))"
+)
 _MULTIRUN = ("-m", "--multirun")
 _TAKE_A_VALUE = (
     *("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn"),
@@ -74,6 +79,30 @@ def expand(override: str) -> str:
         return f"{match['key']}=range({ranges[0].start},{ranges[0].stop})"
     numbers = ",".join(str(number) for part in ranges for number in part)
     return f"{match['key']}=tag(range,choice({numbers}))"  # the tag lets the type of the key be checked
+
+
+def as_typed(override: str) -> str:
+    """Write an override as a person would, who says ``seed=0-19``: the inverse of :func:`rewrite`.
+
+    >>> as_typed("seed=tag(range,choice(0,1,2,7))")
+    'seed=0-2,7'
+    """
+    match = _EXPANDED.fullmatch(override)
+    if match is None:
+        return override
+    if match["start"] is not None:
+        first, last = int(match["start"]), int(match["stop"]) - 1
+        return f"{match['key']}={_part(range(first, last + 1))}" if first <= last else override
+    if match["one"] is not None:
+        return f"{match['key']}={match['one']}"
+    numbers = [int(number) for number in match["numbers"].split(",")]
+    # Neighbours have one difference between a number and its place.
+    runs = [[n for _, n in run] for _, run in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])]
+    return f"{match['key']}={','.join(map(_part, runs))}"
+
+
+def _part(numbers: Sequence[int]) -> str:
+    return f"{numbers[0]}-{numbers[-1]}" if len(numbers) > 1 else str(numbers[0])
 
 
 def _deferred(override: str, overrides: Sequence[str]) -> str:

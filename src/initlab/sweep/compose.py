@@ -161,7 +161,7 @@ class Composer:
         """Say that the launcher has no such setting, and which one has."""
         launchers = self._loader.get_group_options("hydra/launcher")
         schemas = {name: self._load([f"hydra/launcher={name}"]) for name in launchers}
-        having = [f"hydra/launcher={name}" for name, schema in schemas.items() if _exists(schema, key)]
+        having = [f"hydra/launcher={name}" for name, schema in schemas.items() if exists(schema, key)]
         if having:
             return f"{key} is a setting of {' and '.join(having)}, and not of the launcher chosen"
         keys = [path for schema in schemas.values() for path, _ in _leaves(schema.hydra.launcher)]
@@ -205,7 +205,7 @@ def check_value(schema: DictConfig, key: str, value: Any) -> None:
     Raises:
         ConfigError: naming the key, and the nearest right one or the type.
     """
-    if not _exists(schema, key):
+    if not exists(schema, key):
         raise ConfigError(f"there is no key {key}; {_nearest(key, schema)}")
     current = OmegaConf.select(schema, key)
     if OmegaConf.is_dict(current):
@@ -282,7 +282,8 @@ def _container(node: Any) -> Any:
     return OmegaConf.to_container(node) if OmegaConf.is_config(node) else node
 
 
-def _exists(schema: DictConfig, key: str) -> bool:
+def exists(schema: DictConfig, key: str) -> bool:
+    """Whether a configuration has a key, such as ``init.directions``."""
     node: Any = schema
     for part in key.split("."):
         if not OmegaConf.is_dict(node) or part not in node:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Any, Protocol
 
 from hydra.core.config_loader import ConfigLoader
@@ -19,6 +20,7 @@ from initlab.results.lock import Held
 from initlab.results.record import RunResult
 from initlab.results.store import MISSING, Store
 from initlab.sweep import outcome
+from initlab.sweep.argv import as_typed
 from initlab.sweep.cell import Cell
 from initlab.sweep.compose import Composer
 from initlab.sweep.fitting import refusals
@@ -157,13 +159,14 @@ def placed(planned: Plan, cell: Cell) -> Cell:
 
 def manifest(planned: Plan, arguments: Sequence[str]) -> dict[str, Any]:
     """Describe a sweep for the report: its cells, by run id, with the overrides that it varies."""
+    kept = [argument for argument in arguments if not argument.startswith("paths.")]
     return {
         "schema_version": 1,
         "name": planned.name,
         "experiment": planned.experiment,
         "scale": planned.scale,
         # Where things lie on one machine is no part of what was run.
-        "command": " ".join(["python train.py -m", *(a for a in arguments if not a.startswith("paths."))]),
+        "command": " ".join(["python train.py -m", *(quote(as_typed(a)) for a in kept)]),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "cells": [{"run_id": cell.run_id, "overrides": dict(cell.axes)} for cell in planned.cells],
     }

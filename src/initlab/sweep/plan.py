@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from initlab.errors import ConfigError
 from initlab.results.identity import NOT_SCIENCE, run_id
 from initlab.sweep.argv import expand
 from initlab.sweep.cell import Cell
-from initlab.sweep.compose import Composer, is_integer, overrides_of, parse
+from initlab.sweep.compose import Composer, exists, is_integer, overrides_of, parse
 from initlab.sweep.scale import AWAY, grid_form, key_of, laptop_form, scale_of
 from initlab.sweep.scale import KEY as LAPTOP
 
@@ -35,7 +35,8 @@ def plan(composer: Composer, arguments: Sequence[str]) -> Plan:
     """Expand the arguments into cells.
 
     ``hydra.sweeper.params`` of an experiment gives axes too, or a list of several such grids; the command
-    line wins over them key by key.
+    line wins over them key by key. Where it chooses an option, as in ``init=he``, the experiment's axes
+    within the group that the option does not have fall away.
     A sweep over experiments expands each experiment's own axes. With ``scale=laptop`` each experiment's
     laptop form stands between the two (:mod:`initlab.sweep.scale`).
 
@@ -54,7 +55,7 @@ def plan(composer: Composer, arguments: Sequence[str]) -> Plan:
         products += [(experiment, axes) for axes in grids(composer, experiment, rest, scale)]
     varied = _varied([axes for _, axes in products])
     for experiment, axes in products:
-        for cell in _product(composer, experiment, axes, varied):
+        for cell in _product(composer, experiment, axes, varied, {key_of(a) for a in rest}):
             cells.setdefault(cell.run_id, cell)
     if not cells:
         raise ConfigError("the sweep has no cells: every grid of the experiment is left out")
@@ -98,6 +99,26 @@ def grids(
         yield {key_of(a): a for a in (*chosen, *arguments)}
 
 
+def axes_left_open(composer: Composer, arguments: Sequence[str]) -> list[str]:
+    """Return the keys over which the experiment of a single run sweeps and to which it gives no value.
+
+    The seed has a default, and that is one of its values. An experiment of several grids sweeps over what
+    the least of them leaves open.
+    """
+    experiment = next((a for a in reversed(arguments) if key_of(a) == "experiment"), None)
+    if experiment is None:
+        return []
+    given = {key_of(a) for a in arguments} | {"seed"}
+    config = composer.base([a for a in arguments if composer.is_structural(a)]).config
+    each = list(grids(composer, experiment, []))
+    varied = _varied(each)
+    opened = [
+        [key for key in grid if key in varied and key not in given and not _gone(key, config, given)]
+        for grid in each
+    ]
+    return min(opened, key=len, default=[])
+
+
 def _varied(grids: Sequence[Mapping[str, str]]) -> set[str]:
     """Return the keys that do not stand with the same single value in every grid."""
     keys = {key for axes in grids for key in axes}
@@ -107,21 +128,41 @@ def _varied(grids: Sequence[Mapping[str, str]]) -> set[str]:
 
 
 def _product(
-    composer: Composer, experiment: str | None, axes: Mapping[str, str], varied: Collection[str]
+    composer: Composer,
+    experiment: str | None,
+    axes: Mapping[str, str],
+    varied: Set[str],
+    given: Collection[str],
 ) -> Iterator[Cell]:
-    """Expand one product of axes; ``varied`` are the keys that tell the cells of the whole sweep apart."""
+    """Expand one product of axes.
+
+    Args:
+        composer: of the configurations.
+        experiment: its argument.
+        axes: the override of each key.
+        varied: the keys that tell the cells of the whole sweep apart.
+        given: the keys of the command line.
+    """
     fixed = () if experiment is None else (experiment,)
     check_fixed(axes.values())
     lists = [_values(argument) for argument in axes.values()]
     swept = [key for key, values in zip(axes, lists, strict=True) if len(values) > 1]
     for combination in itertools.product(*lists):
-        cell = (*fixed, *combination)
-        base = composer.base([a for a in cell if composer.is_structural(a)])
+        base = composer.base([*fixed, *(a for a in combination if composer.is_structural(a))])
+        away = {key for key in axes if key not in given and _gone(key, base.config, given)}
+        kept = [a for a in combination if key_of(a) not in away] if away else combination
         for key in swept:
-            _check_range(base.config, axes[key])
+            if key not in away:
+                _check_range(base.config, axes[key])
+        cell = (*fixed, *kept)
         config = composer.compose(cell)
-        values = overrides_of(combination)
-        yield Cell(cell, {key: values[key] for key in axes if key in varied}, config, run_id(config))
+        values = overrides_of(kept)
+        yield Cell(cell, {key: values[key] for key in axes if key in varied - away}, config, run_id(config))
+
+
+def _gone(key: str, config: DictConfig, given: Collection[str]) -> bool:
+    """Whether a key of an experiment went with the option that the command line chose for its group."""
+    return key.partition(".")[0] in given and not exists(config, key)
 
 
 def check_fixed(arguments: Iterable[str]) -> None:
