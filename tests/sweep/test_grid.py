@@ -187,6 +187,9 @@ def test_at_the_end_stand_the_counts_and_the_last_error_of_what_failed(
         ("killed", "seed=2: no reason known"),
         ("refused", "seed=3: it does not fit"),
     ]
+    assert told.splitlines()[-1].endswith("`sweep.retry=crashed` runs what crashed again")
+    start({1: "killed"}, "sweep.retry=crashed")
+    assert "sweep.retry" not in capsys.readouterr().err
 
 
 def test_a_refusal_of_many_cells_is_said_once_and_every_crash_by_itself(

@@ -50,7 +50,8 @@ def counts(planned: Plan, states: Mapping[str, str], now: Mapping[str, int], fol
 def failures(planned: Plan, results: Mapping[str, RunResult]) -> Iterator[str]:
     """List the cells that failed, crashes first, with the last line of each error.
 
-    A refusal is said once for all cells that it concerns.
+    A refusal is said once for all cells that it concerns. Crashes end with how to run them again, which the
+    same command alone does not.
 
     Args:
         planned: the sweep.
@@ -71,6 +72,8 @@ def failures(planned: Plan, results: Mapping[str, RunResult]) -> Iterator[str]:
         yield f"{status}  {cell.run_id}  {axes(cell)}{told}: {error}"
     if len(found) > SHOWN:
         yield f"... and {len(found) - SHOWN} more: `python -m initlab list -w status=crashed` names them"
+    if any(status == "crashed" for status, _ in found):
+        yield "once the cause is mended: `sweep.retry=crashed` runs what crashed again"
 
 
 def axes(cell: Cell) -> str:
