@@ -7,6 +7,7 @@ from typing import Literal
 import pytest
 
 from fabricated import fabricate
+from initlab.report.defaults import is_default
 from initlab.report.evidence import Evidence, gather
 from initlab.report.measure import SURVIVAL, TEST, TEST_ERROR, TRAINING_LOSS
 from initlab.report.points import points
@@ -100,6 +101,37 @@ def test_published_numbers_stand_at_their_place_and_what_has_not_run_has_one_too
     assert table.rows[1] == ("proposed", "9", "—", "80.0", "—", "0", "0")
     assert table.rows[2][3:5] == ("in a picture", "62.0 ± 2.0")
     assert table.rows[3][3:5] == ("N/A, diverged", "—")
+
+
+@pytest.mark.parametrize(
+    ("proposed", "names"),
+    [
+        (["orthogonal"], ["proposed", "lsuv"]),
+        (["he"], ["proposed, directions=he", "lsuv"]),
+        (["orthogonal", "he"], ["proposed, directions=orthogonal", "proposed, directions=he", "lsuv"]),
+    ],
+)
+def test_a_series_is_named_without_what_its_init_has_by_default(
+    tmp_path: Path, proposed: list[str], names: list[str]
+) -> None:
+    inits = [{"init": "proposed", "init.directions": directions} for directions in proposed]
+    cells = [({**init, "seed": 0}, "ok", {"test/acc": 0.9}) for init in (*inits, {"init": "lsuv"})]
+    assert points(evidence_of(tmp_path, cells), TEST).series[: len(names)] == names
+
+
+@pytest.mark.parametrize(
+    ("key", "option", "value", "expected"),
+    [
+        ("init.directions", "proposed", "orthogonal", True),
+        ("init.directions", "proposed", "he", False),
+        ("init.c", "fan_in", 2, True),
+        ("init.directions", "lsuv", "orthogonal", False),
+        ("init.directions", "somebodys_own", "orthogonal", False),
+        ("init.directions", "../init/proposed", "orthogonal", False),
+    ],
+)
+def test_what_is_a_default(key: str, option: str, value: object, expected: bool) -> None:
+    assert is_default(key, option, value) is expected
 
 
 def test_an_axis_that_the_paper_leaves_open_does_not_part_its_number(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
+from initlab.report.defaults import is_default
 from initlab.report.evidence import Cell, Evidence
 from initlab.report.groups import label, text
 from initlab.report.measure import VALIDATION, Measure
@@ -116,7 +117,8 @@ def points(
         evidence: the sweep and the published numbers.
         measure: what is shown.
         x: the config key along the axis.
-        series: the keys that tell the series apart; those that do not vary are left out.
+        series: the keys that tell the series apart; those that do not vary are left out, and so are settings
+            of an init that are at the init's default in every cell.
         panel: the keys that tell the panels apart; None for all axes of the sweep but those named here and
             the seed.
         best: keys, such as ``lr``, of which the value with the best middle of ``choose`` is kept.
@@ -133,7 +135,8 @@ def points(
     rest = [key for key in axes if key not in (*series, *best, x, "seed")] if panel is None else _keys(panel)
     panel = _varying(rest, cells, numbers)
     series = [key for key in series if key not in panel]
-    series = _varying(series, cells, numbers) or series[:1]
+    varying = _varying(series, cells, numbers)
+    series = [key for key in varying if not _at_its_default(key, cells, numbers)] or series[:1]
     keys = [*panel, *series, *([x] if x else [])]
     # A number of one place among several that this figure puts together is no number of all of them.
     apart = {
@@ -197,6 +200,15 @@ def _varying(keys: Sequence[str], cells: Sequence[Cell], numbers: Sequence[Numbe
         if len(values | {number.axes[key] for number in numbers if key in number.axes}) > 1:
             kept.append(key)
     return tuple(kept)
+
+
+def _at_its_default(key: str, cells: Sequence[Cell], numbers: Sequence[Number]) -> bool:
+    """Whether a setting says no more than the name of the init that has it; some inits have none."""
+    if not key.startswith("init.") or any(key in number.axes for number in numbers):
+        return False
+    return all(
+        cell.value(key) is None or is_default(key, str(cell.value("init")), cell.value(key)) for cell in cells
+    )
 
 
 def _hashable(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from initlab.report.form.base import PAPER, Form, look, short
@@ -11,6 +12,8 @@ from initlab.report.points import Point, Points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+LONGEST_LINE = 40  # letters of a name beside a row
 
 
 def accuracy(points: Points, title: str) -> Form:
@@ -22,7 +25,7 @@ def accuracy(points: Points, title: str) -> Form:
         measure = points.measure
         names: dict[float, str] = {}
         for y, point in rows:
-            names[y] = short(point.series)
+            names[y] = "\n".join(map(short, wrap(point.series, LONGEST_LINE, break_long_words=False)[:2]))
             colour, marker = look(points.series.index(point.series))
             middle, interval = measure.middle(point.values), measure.interval(point.values)
             if middle is not None:
@@ -45,7 +48,7 @@ def accuracy(points: Points, title: str) -> Form:
         ax.grid(visible=False, axis="y")
 
     height = 0.75 + 0.27 * len(rows) + 0.3 * len(_headings(points, rows))
-    return Form(title, points, draw, height=height, pivot=True, legend_of_paper="mark")
+    return Form(title, points, draw, height=height, pivot=True, legend_of_paper="mark", name_series=False)
 
 
 def _rows(points: Points) -> list[tuple[float, Point]]:

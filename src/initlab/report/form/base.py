@@ -41,7 +41,8 @@ class Form:
         height: of the axes, in inches.
         pivot: whether the paper has a table here: a line per x, a column per series.
         share_y: whether all panels have one vertical axis.
-        legend: whether the series are named above.
+        legend: whether what the marks stand for is named above.
+        name_series: whether the series are, too; where each row has its name they need not be.
         legend_of_paper: what stands for the paper's numbers: ``line``, ``mark`` or nothing.
     """
 
@@ -53,6 +54,7 @@ class Form:
     pivot: bool = False
     share_y: bool = True
     legend: bool = True
+    name_series: bool = True
     legend_of_paper: str = ""
 
     @property
@@ -106,7 +108,8 @@ def render(form: Form, remark: str = "") -> dict[str, bytes]:
             unused.remove()
         axes = axes[: len(form.panels)]
         form.draw(axes)
-        longest = max((len(label.get_text()) for ax in axes for label in ax.get_yticklabels()), default=0)
+        lines_of = (label.get_text().split("\n") for ax in axes for label in ax.get_yticklabels())
+        longest = max((len(line) for name in lines_of for line in name), default=0)
         left = max(0.82, 0.4 + LETTER * longest)
         figure.subplots_adjust(
             left=left / width, right=1 - 0.2 / width, top=1 - above / height, bottom=below / height,
@@ -133,15 +136,18 @@ def _handles(form: Form) -> list[Line2D]:
     from matplotlib.lines import Line2D
 
     handles = []
-    for index, series in enumerate(form.points.series):
+    for index, series in enumerate(form.points.series if form.name_series else ()):
         colour, marker = look(index)
         handles.append(Line2D([], [], color=colour, marker=marker, lw=1.6, ms=6, label=short(series)))
     if form.legend_of_paper and form.points.has_published:
         line = form.legend_of_paper == "line"
+        marker = "D" if form.name_series and not line else "o"
+        if not form.name_series:
+            handles.append(Line2D([], [], color=GREY, ls="", marker=marker, ms=5.5, label="ours"))
         handles.append(
             Line2D(
-                [], [], color=GREY, ls="--" if line else "", marker="o" if line else "D", mfc=PAPER, ms=5.5,
-                lw=1.2, label="published",
+                [], [], color=GREY, ls="--" if line else "", marker=marker, mfc=PAPER, ms=5.5, lw=1.2,
+                label="published",
             )
         )  # fmt: skip
     return handles
