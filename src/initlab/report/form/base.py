@@ -24,7 +24,8 @@ INK = "#222222"
 PAPER = "#ffffff"
 # `$` is a character of somebody's config here, and no mathematics.
 CLAIM_STYLE = STYLE | {"text.parse_math": False, "text.color": INK, "legend.frameon": False}
-LONGEST_NAME = 44
+LONGEST_NAME = 44  # letters beside or above axes
+LONGEST_IN_LEGEND = 64
 LETTER = 0.068  # inches, of the names at an axis
 MOST_COLUMNS = 3
 
@@ -97,7 +98,7 @@ def render(form: Form, remark: str = "") -> dict[str, bytes]:
         per_line = max(1, int(width / (0.62 + 0.085 * longest)))
         lines = -(-len(handles) // per_line) if handles else 0
         words = textwrap.wrap(remark, int(width * 14)) if remark else []
-        above, below = 0.32 + 0.24 * lines + 0.12 * any(form.panels), 0.62 + 0.17 * len(words)
+        above, below = 0.32 + 0.19 * lines + 0.12 * any(form.panels), 0.62 + 0.17 * len(words)
         between = 0.75
         inside = rows * form.height + (rows - 1) * between
         height = inside + above + below
@@ -138,7 +139,9 @@ def _handles(form: Form) -> list[Line2D]:
     handles = []
     for index, series in enumerate(form.points.series if form.name_series else ()):
         colour, marker = look(index)
-        handles.append(Line2D([], [], color=colour, marker=marker, lw=1.6, ms=6, label=short(series)))
+        handles.append(
+            Line2D([], [], color=colour, marker=marker, lw=1.6, ms=6, label=short(series, LONGEST_IN_LEGEND))
+        )
     if form.legend_of_paper and form.points.has_published:
         line = form.legend_of_paper == "line"
         marker = "D" if form.name_series and not line else "o"
@@ -158,9 +161,9 @@ def look(index: int) -> tuple[str, Any]:
     return COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
 
 
-def short(name: str) -> str:
+def short(name: str, longest: int = LONGEST_NAME) -> str:
     """Cut a name that would not fit."""
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+    return name if len(name) <= longest else name[: longest - 1] + "…"
 
 
 def place_xs(ax: Axes, xs: Sequence[Any], log_x: bool) -> dict[Any, float]:
