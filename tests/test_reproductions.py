@@ -14,6 +14,7 @@ from initlab.report.evidence import Evidence
 from initlab.report.page.runs import again
 from initlab.results.identity import run_id
 from initlab.sweep.compose import Composer, config_loader
+from initlab.sweep.grid import manifest
 from initlab.sweep.plan import plan
 from initlab.sweep.scale import form_of_run
 from initlab.task import run_task
@@ -117,13 +118,31 @@ def test_the_whole_grid_can_be_planned(name: str, composer: Composer) -> None:
 @pytest.mark.parametrize("name", names())
 def test_the_command_that_a_page_shows_for_a_run_is_that_run(name: str, composer: Composer) -> None:
     for scale in SCALES:
-        cells = plan(composer, [f"experiment={name}", f"scale={scale}"]).cells[:400]
-        evidence = Evidence(name, name, reduced=scale == "laptop")
-        for cell in (cells[0], cells[len(cells) // 2], cells[-1]):
-            python, program, *words = shlex.split(again(Shown(cell.run_id, cell.axes), evidence))
-            assert (python, program) == ("python", "train.py")
-            own = [word for word in words if not word.startswith("scale=")]
-            assert run_id(composer.compose([*form_of_run(composer, words), *own])) == cell.run_id
+        assert_shown_command_is_the_run(composer, name, f"scale={scale}")
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("arpit2019/fig1", ["init=lsuv", "seed=0"]),
+        ("arpit2019/table1", ["init=fixup", "norm=none", "lr=0.02", "scale=laptop"]),
+        ("arpit2019/fig4", ["seed=3", "trainer.num_threads=1", "sweep.max_runs=2", "scale=laptop"]),
+        ("risotto/fig4_left", ["init=proposed", "epochs=2"]),
+    ],
+)
+def test_so_it_is_of_a_run_with_something_else_in_it(name: str, more: list[str], composer: Composer) -> None:
+    assert_shown_command_is_the_run(composer, name, *more)
+
+
+def assert_shown_command_is_the_run(composer: Composer, name: str, *more: str) -> None:
+    planned = plan(composer, [f"experiment={name}", *more])
+    sweep = manifest(planned, [])
+    evidence = Evidence(name, planned.name, reduced=planned.scale == "laptop", manifest=sweep)
+    for cell in (planned.cells[0], planned.cells[len(planned.cells) // 2], planned.cells[-1]):
+        python, program, *words = shlex.split(again(Shown(cell.run_id, cell.axes), evidence))
+        assert (python, program) == ("python", "train.py")
+        own = [word for word in words if not word.startswith("scale=")]
+        assert run_id(composer.compose([*form_of_run(composer, words), *own])) == cell.run_id
 
 
 # Strides and pooling leave an isometry to some pixels, and the init says so.

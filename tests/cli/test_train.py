@@ -59,6 +59,10 @@ def test_answers_without_torch(train: Train, arguments: list[str]) -> None:
         (["model=mlp", "model.widht=3"], "there is no key model.widht; did you mean model.width?"),
         (["modle=wrn"], "there is no key modle; did you mean model?"),
         (["model=wrm"], "there is no model=wrm; did you mean wrn?"),
+        (
+            ["experiment=defazio/fig3", "init=lsuv"],
+            "experiment=defazio/fig3 sets init.output_std, which init=lsuv does not have",
+        ),
         (["optim=lbfgs"], "there is no optim=lbfgs; optim can be adam, "),
         (["seed=0-3"], "seed=0-3 is a range of runs: add -m to sweep over it"),
         (["lr=0.1,0.2"], "lr=0.1,0.2 gives several runs: add -m to sweep over it"),
@@ -102,6 +106,8 @@ def test_a_mistake_ends_with_one_sentence_before_torch_is_imported(
         (["model.depth=0"], "model.depth=0: must be a positive whole number"),
         (["lr=-1"], "optim=sgd: Invalid learning rate: -1"),
         (["optim=adam", "optim.eps=-1"], "optim=adam: Invalid epsilon value: -1"),
+        (["optim=adam", "optim.betas=[0.9]"], "optim=adam: list index out of range"),
+        (["lr=nan"], "lr=nan: must be a finite number"),
         (["trainer.accelerator=abacus"], "trainer: You selected an invalid accelerator name"),
         (["trainer.precision=7-true"], "trainer: Precision '7-true' is invalid"),
         (

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from initlab.report.measure import digits, with_spread
@@ -17,6 +17,8 @@ def test_a_number_keeps_three_digits(value: float) -> None:
 
 
 @given(SIZES | st.just(0.0), st.floats(1e-14, 1e12))
+@example(1000.0, 0.5)  # a half is rounded to the even number
+@example(1.0, 5e-7)
 def test_no_spread_is_written_as_none(middle: float, spread: float) -> None:
     written, beside = with_spread(middle, spread).split(" ± ")
     assert float(beside) > 0

@@ -119,6 +119,20 @@ def test_a_series_is_named_without_what_its_init_has_by_default(
     assert points(evidence_of(tmp_path, cells), TEST).series[: len(names)] == names
 
 
+def test_two_settings_of_an_init_are_two_series_though_one_is_null(tmp_path: Path) -> None:
+    cells = [
+        (
+            {"init": "preconditioned", "init.output_std": output_std, "seed": seed},
+            "ok",
+            {"test/acc": accuracy},
+        )
+        for output_std, accuracy in ((None, 0.9), (0.05, 0.5))
+        for seed in range(2)
+    ]
+    found = points(evidence_of(tmp_path, cells), TEST, series=("init", "init.output_std"))
+    assert [point.values for point in found.points if point.cells] == [(90, 90), (50, 50)]
+
+
 @pytest.mark.parametrize(
     ("key", "option", "value", "expected"),
     [

@@ -80,5 +80,6 @@ def test_one_failure_is_enough_and_all_must_hold() -> None:
     assert tally(of("holds", "holds")) == "both statements hold"
     assert tally(of("undecided", "undecided", "undecided")) == "all 3 statements undecided"
     assert tally(of("holds", none, "holds")) == "3 statements: 2 hold, 1 no verdict: n < 3"
+    assert tally(of(none, none)) == "2 statements: 2 no verdict: n < 3"
     told = "4 statements: 1 holds, 2 do not hold, 1 undecided"
     assert tally(of("does not hold", "undecided", "holds", "does not hold")) == told

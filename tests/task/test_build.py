@@ -1,5 +1,6 @@
 """Parts are built from the nodes of a config, and every stream of a run has a generator of its own."""
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,8 @@ def test_a_node_is_called_with_its_keys_but_for_its_name() -> None:
 def test_every_optimizer_goes_down_a_slope(compose: Compose, name: str) -> None:
     config = compose(f"optim={name}", "lr=0.01")
     weights = nn.Parameter(torch.tensor([1.0, -1.0]))
-    optimizer = optimizer_maker(config["optim"])([weights])
+    make = pickle.loads(pickle.dumps(optimizer_maker(config["optim"])))  # as workers that start anew get it
+    optimizer = make([weights])
     assert all(group["lr"] == 0.01 for group in optimizer.param_groups)
     for _ in range(100):
         optimizer.zero_grad()

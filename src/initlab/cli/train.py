@@ -69,7 +69,7 @@ def check(arguments: list[str]) -> None:
         elif composer.compose(overrides)["sweep"]["dry_run"]:
             raise ConfigError("sweep.dry_run=true shows the runs of a sweep: add -m")
         elif left := axes_left_open(composer, overrides):
-            experiment = next(word for word in overrides if word.startswith("experiment="))
+            experiment = next(word for word in reversed(overrides) if word.startswith("experiment="))
             tell(f"note: {experiment} sweeps over {', '.join(left)}; this is one run of it, add -m for all")
 
 
@@ -83,16 +83,15 @@ def run(config: DictConfig | Mapping[str, Any]) -> Any:
 
 def single(config: Mapping[str, Any]) -> int:
     """Run one configuration unless its result is there, say what came of it, and return the exit code."""
-    folder = RunFolder(config["paths"]["output_dir"], run_id(config))
     # Who asks again for a run that crashed has changed something; a sweep asks for all its runs each time.
-    again = {"crashed", "refused", *config["sweep"]["retry"]}
-    config = {**config, "sweep": {**config["sweep"], "retry": sorted(again)}}
+    again = {"crashed", "refused"}
     try:
+        folder = RunFolder(config["paths"]["output_dir"], run_id(config))
         result = folder.read_result()
-        if result is None or result.status in ("killed", *again):
+        if result is None or result.status in ("killed", *again, *config["sweep"]["retry"]):
             from initlab.task import run_task
 
-            result = run_task(config)
+            result = run_task(config, again)
         else:
             tell(f"This run has its result already; `sweep.retry=[{result.status}]` runs it again.")
     except InitlabError as error:

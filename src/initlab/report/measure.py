@@ -117,9 +117,9 @@ def with_spread(middle: float, spread: float) -> str:
     if size >= 1e5 or 0 < size < 1e-3:
         return f"{middle:.2e} ± {spread:.2e}"
     decimals = _decimals(size)
-    if 0 < spread < 0.5 * 10.0**-decimals:
-        decimals = min(_decimals(spread) - 2, MOST_DECIMALS)  # one digit of it
-    if 0 < spread < 0.5 * 10.0**-decimals:
+    if spread and not float(_fixed(spread, decimals)):
+        decimals = min(max(_decimals(spread) - 2, decimals + 1), MOST_DECIMALS)  # one digit of it
+    if spread and not float(_fixed(spread, decimals)):
         return f"{_fixed(middle, decimals)} ± {spread:.0e}"
     return f"{_fixed(middle, decimals)} ± {_fixed(spread, decimals)}"
 

@@ -206,8 +206,12 @@ def _at_its_default(key: str, cells: Sequence[Cell], numbers: Sequence[Number]) 
     """Whether a setting says no more than the name of the init that has it; some inits have none."""
     if not key.startswith("init.") or any(key in number.axes for number in numbers):
         return False
+    values: dict[str, set[Any]] = {}
+    for cell in cells:
+        values.setdefault(str(cell.value("init")), set()).add(_hashable(cell.value(key)))
     return all(
-        cell.value(key) is None or is_default(key, str(cell.value("init")), cell.value(key)) for cell in cells
+        len(found) == 1 and all(value is None or is_default(key, init, value) for value in found)
+        for init, found in values.items()
     )
 
 

@@ -163,7 +163,7 @@ def tally(verdicts: Sequence[Verdict]) -> str:
     outcomes = [verdict.outcome for verdict in verdicts]
     if len(outcomes) == 1:
         return outcomes[0]
-    if len(set(outcomes)) == 1:
+    if len(set(outcomes)) == 1 and NONE not in outcomes:
         number = "both" if len(outcomes) == 2 else f"all {len(outcomes)}"
         return f"{number} statements {MANY.get(outcomes[0], outcomes[0])}"
     counts = {outcome: outcomes.count(outcome) for outcome in ORDER if outcome in outcomes}

@@ -82,7 +82,7 @@ def expand(override: str) -> str:
 
 
 def as_typed(override: str) -> str:
-    """Write an override as a person would, who says ``seed=0-19``: the inverse of :func:`rewrite`.
+    """Write an override as a person would, who says ``seed=0-19``: the other way round than :func:`rewrite`.
 
     >>> as_typed("seed=tag(range,choice(0,1,2,7))")
     'seed=0-2,7'

@@ -177,6 +177,11 @@ class Composer:
         for key, value in _leaves(config):
             if value == OmegaConf.select(schema, key):
                 continue
+            group = key.partition(".")[0]
+            if group in choices and not exists(schema, key):
+                near = _nearest(key, schema)
+                told = f"{names} sets {key}, which {group}={choices[group]} does not have"
+                raise ConfigError(f"{told}; {near}" if near.startswith(f"did you mean {group}.") else told)
             try:
                 check_value(schema, key, value)
             except ConfigError as error:
@@ -304,7 +309,8 @@ def _leaves(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def _nearest(key: str, schema: DictConfig) -> str:
     """Name the key that the person may have meant."""
-    keys = [path for path, _ in _leaves(schema)] + [str(name) for name in schema]
+    keys = [path for path, _ in _leaves(schema) if not path.endswith("_target_")]
+    keys += [str(name) for name in schema]
     # A key of the same group is likelier than one that is spelled alike elsewhere.
     same_group = [k for k in keys if k.split(".")[0] == key.split(".")[0] and "." in key]
     close = difflib.get_close_matches(key, same_group, 1, 0.5) or difflib.get_close_matches(key, keys, 1, 0.4)

@@ -167,6 +167,7 @@ def manifest(planned: Plan, arguments: Sequence[str]) -> dict[str, Any]:
         "scale": planned.scale,
         # Where things lie on one machine is no part of what was run.
         "command": " ".join(["python train.py -m", *(quote(as_typed(a)) for a in kept)]),
+        "fixed": list(planned.fixed),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "cells": [{"run_id": cell.run_id, "overrides": dict(cell.axes)} for cell in planned.cells],
     }

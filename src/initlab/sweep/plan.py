@@ -20,15 +20,26 @@ from initlab.sweep.compose import Composer, exists, is_integer, overrides_of, pa
 from initlab.sweep.scale import AWAY, grid_form, key_of, laptop_form, scale_of
 from initlab.sweep.scale import KEY as LAPTOP
 
+HOW = ("hydra", "sweep", "paths")  # groups that say how and where a sweep is run, and not what
+
 
 @dataclass(frozen=True)
 class Plan:
-    """The cells of a sweep, in the order in which they run."""
+    """The cells of a sweep, in the order in which they run.
+
+    Args:
+        name: of the sweep.
+        experiment: that all cells are of; None where there is none, or several.
+        cells: the runs.
+        scale: ``full`` or ``laptop``.
+        fixed: what all cells have beside the experiment, as on the command line.
+    """
 
     name: str
     experiment: str | None
     cells: tuple[Cell, ...]
     scale: str = "full"
+    fixed: tuple[str, ...] = ()
 
 
 def plan(composer: Composer, arguments: Sequence[str]) -> Plan:
@@ -66,7 +77,13 @@ def plan(composer: Composer, arguments: Sequence[str]) -> Plan:
         title += f"-{scale}"
     if single is None or scientific:  # an experiment as it stands keeps its plain name
         title += "-" + hashlib.sha256(" ".join(sorted(cells)).encode()).hexdigest()[:6]
-    return Plan(title, single, tuple(cells.values()), scale)
+    form = laptop_form(composer, experiments, rest) if single and scale == "laptop" else []
+    fixed = (
+        argument
+        for key, argument in products[0][1].items()
+        if key not in varied and argument not in form and re.split(r"[./]", key)[0] not in HOW
+    )
+    return Plan(title, single, tuple(cells.values()), scale, tuple(fixed))
 
 
 def grids(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -27,20 +28,20 @@ def build(node: Mapping[str, Any], *first: Any, **supplied: Any) -> Any:
 
 
 def optimizer_maker(node: Mapping[str, Any]) -> Callable[..., torch.optim.Optimizer]:
-    """Return what makes the optimizer of the config, given parameters.
+    """Return what makes the optimizer of the config, given parameters; it can be sent to another process.
 
     Raises:
         ConfigError: when called, where the optimizer does not take a value.
     """
+    return partial(_make_optimizer, node)
 
-    def make(parameters: Any) -> torch.optim.Optimizer:
-        try:
-            optimizer: torch.optim.Optimizer = build(node, parameters)
-        except ValueError as error:
-            raise ConfigError(f"optim={node['name']}: {error}") from error
-        return optimizer
 
-    return make
+def _make_optimizer(node: Mapping[str, Any], parameters: Any) -> torch.optim.Optimizer:
+    try:
+        optimizer: torch.optim.Optimizer = build(node, parameters)
+    except (ValueError, IndexError, TypeError) as error:  # torch looks at some values only as it unpacks them
+        raise ConfigError(f"optim={node['name']}: {error}") from error
+    return optimizer
 
 
 def generator(seed: int, stream: str | None = None) -> torch.Generator:

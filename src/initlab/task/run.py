@@ -6,7 +6,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import import_module
@@ -36,12 +36,16 @@ class Outcome:
     peak_memory_bytes: int | None = None  # of another process; else that of this one counts
 
 
-def run_task(config: Mapping[str, Any]) -> RunResult:
+def run_task(config: Mapping[str, Any], again: Collection[str] = ()) -> RunResult:
     """Carry out one run and record it under ``<output_dir>/runs/<run id>``.
 
     A network that its init refuses, a loss that is not finite and a crash are results with a status of
     their own; a crash leaves its traceback in ``error.txt``. A run whose result came meanwhile from
     elsewhere is not run again.
+
+    Args:
+        config: of the run.
+        again: statuses of a result that is there to run again, beside those of ``sweep.retry``.
 
     Raises:
         Held: another process carries this run out; nothing is recorded.
@@ -53,7 +57,7 @@ def run_task(config: Mapping[str, Any]) -> RunResult:
     with Lock(folder.path) as lock:
         new = not folder.config_path.exists()
         try:
-            found = folder.finished(config["sweep"]["retry"])
+            found = folder.finished({*config["sweep"]["retry"], *again})
             if found is None:
                 folder.begin()
             return found or _carry_out(config, folder, lock)

@@ -128,9 +128,16 @@ def test_the_filter_of_the_index_leaves_the_pictures_that_it_leaves_rows(open_: 
     page = open_("index.html")
     (card,) = page.find_elements("css selector", ".card")
     field = page.find_element("xpath", "//label[contains(., 'Claims')]/input")
-    field.send_keys("survive")
+    section = card.find_element("xpath", "ancestor::section")
+    field.send_keys("survive full")  # the size stands in the row alone
     assert card.is_displayed()
     field.send_keys(" hessian")
+    assert not card.is_displayed()
+    assert not section.is_displayed()
+    for _ in " hessian":
+        field.send_keys("\b")
+    assert card.is_displayed()
+    field.send_keys(" finished of")  # words of the card alone
     assert not card.is_displayed()
 
 

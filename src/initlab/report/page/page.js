@@ -56,19 +56,22 @@
     if (rows.length < 6) continue;
     const input = make("input", { type: "search", autocomplete: "off" });
     const count = make("span", { role: "status" });
-    const cards = document.querySelectorAll(".card");
+    // The figures of the index go with the rows that lead to the same page.
+    const cards = [...document.querySelectorAll(".card")];
+    const pageOf = (element) => element.querySelector("a")?.getAttribute("href");
+    const cardOf = new Map(cards.map((card) => [pageOf(card), card]));
     input.addEventListener("input", () => {
       const wanted = input.value.toLowerCase().split(/\s+/).filter(Boolean);
       let shown = 0;
-      for (const card of cards) {
-        const text = card.textContent.toLowerCase();
-        card.hidden = !wanted.every((word) => text.includes(word));
-      }
       for (const row of rows) {
         const text = row.textContent.toLowerCase();
         row.hidden = !wanted.every((word) => text.includes(word));
         shown += !row.hidden;
+        const card = cardOf.get(pageOf(row));
+        if (card) card.hidden = row.hidden;
       }
+      for (const section of new Set(cards.map((card) => card.closest("section"))))
+        section.hidden = !section.querySelector(".card:not([hidden])");
       count.textContent = wanted.length ? `${shown} of ${rows.length} rows` : "";
     });
     const tools = make("div", { class: "tools" }, field(`Filter: ${table.caption.textContent}`, input), count);

@@ -74,8 +74,9 @@ def _facts(cell: Cell, evidence: Evidence) -> list[list[str]]:
 def again(cell: Cell, evidence: Evidence) -> str:
     """Return the command that carries out one run of a sweep."""
     scale = ["scale=laptop"] if evidence.reduced else []
+    fixed = evidence.manifest.get("fixed", [])
     axes = (f"{key}={_typed(value)}" for key, value in cell.axes.items())
-    return f"python train.py {' '.join(map(quote, [f'experiment={evidence.claim}', *scale, *axes]))}"
+    return f"python train.py {' '.join(map(quote, [f'experiment={evidence.claim}', *scale, *fixed, *axes]))}"
 
 
 def _typed(value: Any) -> str:
