@@ -112,13 +112,18 @@ def test_each_make_target_exists(command: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_notebook_cell_runs_without_the_framework() -> None:
-    (cell,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+CELLS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_notebook_cell_runs_without_the_framework(number: int) -> None:
     check = "import sys; assert not {'hydra', 'lightning', 'wandb'} & set(sys.modules), sorted(sys.modules)"
     done = subprocess.run(
-        [sys.executable, "-c", f"{cell}\n{check}"], capture_output=True, text=True, check=False
+        [sys.executable, "-c", f"{CELLS[number]}\n{check}"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+    assert len(CELLS) == 2
+    assert ("forward_ratio" in done.stdout) == (number == 1)
 
 
 def test_the_table_is_the_recorded_one() -> None:

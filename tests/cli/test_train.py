@@ -63,6 +63,11 @@ def test_answers_without_torch(train: Train, arguments: list[str]) -> None:
             ["experiment=defazio/fig3", "init=lsuv"],
             "experiment=defazio/fig3 sets init.output_std, which init=lsuv does not have",
         ),
+        (["experiment=fig1"], "there is no experiment=fig1; did you mean arpit2019/fig1 or defazio/fig1? ("),
+        (
+            ["model=mlp", "model.depth=1.5"],
+            "model.depth=1.5: must be a whole number, since its file holds 10",
+        ),
         (["optim=lbfgs"], "there is no optim=lbfgs; optim can be adam, "),
         (["seed=0-3"], "seed=0-3 is a range of runs: add -m to sweep over it"),
         (["lr=0.1,0.2"], "lr=0.1,0.2 gives several runs: add -m to sweep over it"),

@@ -21,6 +21,11 @@ def test_a_name_without_a_strategy_is_refused(name):
         named_init(name)
 
 
+def test_an_option_that_a_strategy_does_not_have_is_refused():
+    with pytest.raises(ConfigError, match=r"^he has no option moode; it has distribution, mode$"):
+        named_init("he", moode="fan_out")
+
+
 def test_torchs_default_is_torchs(rng):
     """Both are uniform; of 200 entries, the largest is within 5% of the bound all but surely."""
     layer = nn.Linear(200, 200)

@@ -32,6 +32,25 @@ def test_set_weight_makes_it_the_effective_weight(make, wrap, rng):
     assert layer.weight.dtype is torch.float32
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize(
+    "wrap",
+    [nn.utils.weight_norm, nn.utils.parametrizations.weight_norm, nn.utils.parametrizations.spectral_norm],
+    ids=["hook", "weight", "spectral"],
+)
+def test_a_weight_that_something_else_makes_is_refused_and_left_alone(wrap):
+    layer = wrap(nn.Linear(5, 3))
+    before = [parameter.clone() for parameter in layer.parameters()]
+    with pytest.raises(Refused, match=r"is computed by .*: take that away, and wrap the layer with initlab"):
+        set_weight_(layer, torch.ones(3, 5))
+    assert all(torch.equal(*pair) for pair in zip(before, layer.parameters(), strict=True))
+
+
+def test_a_weight_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match=r"a weight of shape \(5,\) for Linear\(.*\), which has \(3, 5\)"):
+        set_weight_(nn.Linear(5, 3), torch.ones(5))
+
+
 @pytest.mark.parametrize("wrap", [lambda layer: layer, Weight().wrap], ids=["plain", "weight"])
 def test_set_weight_copies(wrap, rng):
     layer = wrap(nn.Linear(4, 3)).double()

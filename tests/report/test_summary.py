@@ -1,5 +1,6 @@
 """A report says mean, spread and counts, and is written whole from results alone."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,19 @@ def test_tables_show_mean_and_spread_at_the_best_rate_and_at_all(fabricate: Fabr
     ]
     assert every[1] == ["pytorch", "1", "—", "—", "0", "2", "0"]
     assert every[3] == ["proposed", "1", "50.0", "37.5", "1", "0", "1"]
+
+
+def test_a_mean_over_runs_of_code_that_changed_in_between_is_told(fabricate: Fabricate, store: Store) -> None:
+    fabricate(CELLS)
+    assert "changed without a commit" not in summary.markdown(compare(store, "quickstart"), None)
+    comparison = compare(store, "quickstart")
+    run = next(run for run in comparison.runs if run.series == "proposed" and run.lr == 0.1)
+    path = store.folder(run.run_id).result_path
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"git": {"commit": "c", "diff": "d"}}))
+    told = summary.notes(compare(store, "quickstart"))
+    assert len(told) == 1
+    assert told[0].startswith("proposed at lr 0.1: between its runs the code was changed without a commit")
+    assert told[0] in summary.markdown(compare(store, "quickstart"), None)
 
 
 def test_runs_that_are_missing_or_killed_have_a_column_only_where_there_are_any(

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from initlab.results.environment import SUBMITTED_CODE, git_diff, git_state, other_code, versions
+from initlab.results.environment import (
+    SUBMITTED_CODE,
+    git_diff,
+    git_state,
+    other_code,
+    versions,
+    was_other_code,
+)
 
 
 def git(root: Path, *arguments: str) -> None:
@@ -50,6 +57,32 @@ def test_git_tells_a_clean_tree_from_a_changed_one(tmp_path: Path) -> None:
     assert first["diff"] != git_state(tmp_path)["diff"] != clean["diff"]
     (tmp_path / "a").write_text("2")
     assert git_state(tmp_path) == first
+
+
+def test_a_new_file_that_can_be_imported_is_a_change_and_so_is_each_edit_of_it(tmp_path: Path) -> None:
+    git(tmp_path, "init")
+    (tmp_path / ".gitignore").write_text("*.pyc\n")
+    git(tmp_path, "add", ".gitignore")
+    git(tmp_path, "commit", "-m", "a")
+    digests = {git_state(tmp_path)["diff"]}
+    new = tmp_path / "src" / "initlab" / "init" / "mine.py"
+    new.parent.mkdir(parents=True)
+    for content in ("1", "2"):
+        new.write_text(content)
+        digests.add(git_state(tmp_path)["diff"])
+    assert len(digests) == 3
+    kept = git_state(tmp_path)["diff"]
+    new.with_suffix(".pyc").write_text("ignored")
+    (tmp_path / "notes").write_text("nothing imports it")
+    assert git_state(tmp_path)["diff"] == kept
+
+
+def test_other_code_is_told_from_this_by_what_is_not_committed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("initlab.results.environment.own_code", lambda: {"commit": "c", "diff": "d"})
+    assert was_other_code({"commit": "c", "diff": None})
+    assert was_other_code({"commit": "c", "diff": "e"})
+    assert not was_other_code({"commit": "before", "diff": "d"})
+    assert not was_other_code({})
 
 
 @pytest.mark.parametrize("content", [b"2\n", b"\0\1\2", b"\xff\n"])

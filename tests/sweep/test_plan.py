@@ -63,6 +63,27 @@ def test_an_option_from_the_command_line_takes_the_axes_along_that_it_does_not_h
 
 
 @pytest.mark.parametrize(
+    ("asked", "networks", "inits"),
+    [
+        ("model=mlp", {"mlp"}, {"unit_gain", "proposed"}),
+        ("model=mlp_residual", {"mlp_residual"}, {"unit_gain", "proposed"}),
+        ("init=proposed", {"mlp", "mlp_residual"}, {"proposed"}),
+        ("init=he,proposed", {"mlp", "mlp_residual"}, {"he", "proposed"}),
+        ("init=he", {"mlp", "mlp_residual"}, {"he"}),
+    ],
+)
+def test_an_option_leaves_the_grids_that_are_about_it_where_there_are_some(
+    composer: Composer, asked: str, networks: set[str], inits: set[str]
+) -> None:
+    figure = plan(composer, ["experiment=arpit2019/fig1", "seed=0"]).cells
+    cells = plan(composer, ["experiment=arpit2019/fig1", "seed=0", asked]).cells
+    assert {cell.config["model"]["name"] for cell in cells} == networks
+    assert {cell.config["init"]["name"] for cell in cells} == inits
+    if inits <= {"unit_gain", "proposed"}:
+        assert {cell.run_id for cell in cells} < {cell.run_id for cell in figure}
+
+
+@pytest.mark.parametrize(
     ("arguments", "left"),
     [
         (["model=mlp"], []),

@@ -100,6 +100,7 @@ def _print(made: ClaimReport) -> None:
     lines: list[object] = [Text(f"{evidence.sweep}: {made.claim.title}", style="bold")]
     lines += [Text(REDUCED, style="bold yellow")] if made.label else []
     lines.append(Text(f"{made.verdict} ({made.counts})"))
+    lines += [Text(f"results: {evidence.origin}", style="dim")] if evidence.origin else []
     tables = [table for _, tables in made.tables for table in tables]
     lines += terminal([*([made.verdict_table] if made.findings.verdicts else []), *tables])
     lines += [Text(note, style="yellow") for note in evidence.notes]

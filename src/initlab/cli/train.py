@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from initlab.configs_dir import configs_dir
 from initlab.errors import ConfigError, InitlabError
 from initlab.progress import console, tell
+from initlab.results.environment import was_other_code
 from initlab.results.identity import run_id
 from initlab.results.run_folder import RunFolder
 from initlab.sweep.argv import is_multirun, rewrite
@@ -70,7 +71,9 @@ def check(arguments: list[str]) -> None:
             raise ConfigError("sweep.dry_run=true shows the runs of a sweep: add -m")
         elif left := axes_left_open(composer, overrides):
             experiment = next(word for word in reversed(overrides) if word.startswith("experiment="))
-            tell(f"note: {experiment} sweeps over {', '.join(left)}; this is one run of it, add -m for all")
+            small = ", scale=laptop for a small form" if composer.base([experiment]).laptop else ""
+            told = f"{experiment} sweeps over {', '.join(left)}; this is one run of it"
+            tell(f"note: {told}, add -m for all{small}")
 
 
 @hydra.main(version_base="1.3", config_path=str(configs_dir()), config_name=CONFIG_NAME)
@@ -93,7 +96,8 @@ def single(config: Mapping[str, Any]) -> int:
 
             result = run_task(config, again)
         else:
-            tell(f"This run has its result already; `sweep.retry=[{result.status}]` runs it again.")
+            by = ", by code with other uncommitted changes" if was_other_code(result.git) else ""
+            tell(f"This run has its result already{by}; `sweep.retry=[{result.status}]` runs it again.")
     except InitlabError as error:
         tell(f"error: {error}", style="bold red")
         return 2

@@ -6,6 +6,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from importlib import import_module
+from inspect import signature
 from typing import Any, ClassVar
 
 import torch
@@ -161,7 +162,7 @@ def initialize(
         options: arguments of the strategy, when it is named.
 
     Raises:
-        ConfigError: there is no strategy of that name.
+        ConfigError: there is no strategy of that name, or it has no such option.
         Refused: the init does not fit the norm or the network.
     """
     strategy = named_init(init, **options) if isinstance(init, str) else init
@@ -172,10 +173,15 @@ def named_init(name: str, **options: Any) -> Init:
     """Make the strategy of that name: class ``DataDependent`` of module ``initlab.init.data_dependent``."""
     try:
         module = import_module(f"initlab.init.{name}")
-        strategy = getattr(module, "".join(part.capitalize() for part in name.split("_")))(**options)
+        made = getattr(module, "".join(part.capitalize() for part in name.split("_")))
     except (ModuleNotFoundError, AttributeError) as error:
         raise ConfigError(
             f"there is no init named {name!r}; `python -m initlab list inits` names them"
         ) from error
+    known = signature(made).parameters
+    if unknown := [option for option in options if option not in known]:
+        told = f"it has {', '.join(known)}" if known else "it has none"
+        raise ConfigError(f"{name} has no option {unknown[0]}; {told}")
+    strategy = made(**options)
     assert isinstance(strategy, Init)
     return strategy

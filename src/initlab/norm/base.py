@@ -93,19 +93,34 @@ def set_weight_(layer: nn.Module, weight: Tensor) -> None:
 
     Raises:
         Refused: a row has no direction: zeros on a weight-normalized layer, equal entries on a
-            weight-standardized one.
+            weight-standardized one; or the weight is made of other parameters by something else.
+        ValueError: ``weight`` has another shape.
     """
     for module in parametrization(layer) or ():
+        if not hasattr(module, "refusal"):
+            raise Refused(_foreign(layer, f"torch's {type(module).__name__}"))
         refusal = module.refusal(weight)
         if refusal is not None:
             raise Refused(f"{refusal} in {describe(layer)}")
     if parametrization(layer) is None:
         assert isinstance(layer.weight, Tensor)
+        if not isinstance(layer.weight, nn.Parameter):  # what is written there is lost at the next pass
+            raise Refused(_foreign(layer, "a hook, as torch.nn.utils.weight_norm adds one"))
+        if weight.shape != layer.weight.shape:
+            given, wanted = tuple(weight.shape), tuple(layer.weight.shape)
+            raise ValueError(f"a weight of shape {given} for {describe(layer)}, which has {wanted}")
         layer.weight.copy_(weight)
     else:
         reference = next(parametrization(layer).parameters())
         # torch runs each right_inverse and shares storage with what it returns: give it a copy.
         layer.weight = weight.to(reference, copy=True, memory_format=torch.contiguous_format)
+
+
+def _foreign(layer: nn.Module, maker: str) -> str:
+    return (
+        f"the weight of {describe(layer)} is computed by {maker}: take that away, and wrap the layer with "
+        "initlab.norm.weight.Weight().wrap(layer) for weight norm"
+    )
 
 
 @torch.no_grad()

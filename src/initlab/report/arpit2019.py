@@ -170,7 +170,8 @@ def fig4(evidence: Evidence) -> Findings:
         (
             *(
                 verdict
-                for other in ("data_dependent", "hanin", "pytorch")
+                for other in shares.series
+                if other != "proposed"
                 for verdict in more_often(shares, "proposed", other)
             ),
             *(v for name in with_warmup for v in more_often(over_warmup, name, "warmup_epochs=0")),

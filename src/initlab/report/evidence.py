@@ -115,6 +115,11 @@ def gather(
     manifest = chosen.manifest
     results, origin = _merge(manifest, ours, theirs, notes)
     cells = _cells(manifest, results, notes)
+    if len(codes := {cell.result.git.get("diff") for cell in cells if cell.result}) > 1:
+        notes.append(
+            f"Between these runs the code was changed without a commit, to {len(codes)} states in all: "
+            "`sweep.retry=ok` runs all anew."
+        )
     recorded_tables = theirs.tables if theirs else {}
 
     def tables(run_id: str) -> Mapping[str, Rows]:

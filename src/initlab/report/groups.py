@@ -30,6 +30,7 @@ class Run:
         status: of its result, or ``missing``.
         val: best validation accuracy, a fraction; None where it has none.
         test: test accuracy, a fraction; None where it has none.
+        code: the uncommitted changes of the code that made it, as a digest; None where there were none.
     """
 
     run_id: str
@@ -39,6 +40,7 @@ class Run:
     status: str
     val: float | None
     test: float | None
+    code: str | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,11 @@ class Comparison:
         """All runs of the sweep."""
         return [run for group in self.groups for run in group.runs]
 
+    @property
+    def mixed(self) -> list[Group]:
+        """The groups whose finished runs were made by code that was changed, uncommitted, in between."""
+        return [group for group in self.groups if len({run.code for run in group.finished}) > 1]
+
     @cached_property
     def best(self) -> dict[str, Group]:
         """Each series at its best learning rate by :attr:`Group.score`; of equal ones the lowest."""
@@ -161,6 +168,7 @@ def compare(store: Store, name: str) -> Comparison:
                 status=result.status if result else MISSING,
                 val=first(metrics, "best/val_acc", "val/acc"),
                 test=first(metrics, "test/acc"),
+                code=result.git.get("diff") if result else None,
             )
         )
     return Comparison(

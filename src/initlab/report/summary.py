@@ -71,6 +71,7 @@ def table(store: Store, name: str) -> RenderableType:
             drawn.add_row(*row, style="bold" if row[1].endswith("*") else None)
         lines += [Text(), drawn]
     lines.append(Text(f"* {HOW_CHOSEN}", style="dim"))
+    lines += [Text(note, style="yellow") for note in notes(comparison)]
     return Lines(*lines)
 
 
@@ -86,7 +87,17 @@ def markdown(comparison: Comparison, picture: str | None) -> str:
         lines = [header, aligned, *([cell.replace("|", r"\|") for cell in row] for row in rows)]
         parts += [f"## {title}", "\n".join(f"| {' | '.join(line)} |" for line in lines)]
     parts.append(f"\\* {HOW_CHOSEN}.")
+    parts += notes(comparison)
     return "\n\n".join(parts) + "\n"
+
+
+def notes(comparison: Comparison) -> list[str]:
+    """Return a sentence for each group that puts together what is not alike."""
+    return [
+        f"{group.series} at lr {rate(group.lr)}: between its runs the code was changed without a commit; "
+        "`sweep.retry=ok` runs all anew."
+        for group in comparison.mixed
+    ]
 
 
 def heading(comparison: Comparison) -> str:

@@ -8,6 +8,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -52,14 +53,25 @@ def versions() -> dict[str, str]:
 def git_state(root: str | Path) -> dict[str, Any]:
     """Return the ``commit`` checked out at ``root`` and what differs from it.
 
-    ``dirty``: whether any file does; ``diff``: 12 hex digits of the changes of tracked files, None without
-    any. All are None where there is no git, no repository, or no commit yet.
+    ``dirty``: whether any file does; ``diff``: 12 hex digits of the changes of tracked files and of the new
+    ones under ``src`` and ``configs``, None without any. All are None where there is no git, no repository,
+    or no commit yet.
     """
     commit = (_git(root, "rev-parse", "--verify", "HEAD") or b"").decode().strip() or None
     changes = _git(root, "status", "--porcelain") if commit else None
-    changed = git_diff(root) if changes else None
+    changed = (git_diff(root) or b"") + _new_files(Path(root)) if changes else None
     digest = hashlib.sha256(changed).hexdigest()[:12] if changed else None
     return {"commit": commit, "dirty": None if changes is None else bool(changes), "diff": digest}
+
+
+def _new_files(root: Path) -> bytes:
+    """Return name and content of each file that git does not know yet, such as an init being written."""
+    listed = _git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", "src", "configs") or b""
+    parts = []
+    for name in listed.split(b"\0")[:-1]:
+        with suppress(OSError):  # it went away meanwhile
+            parts += [name, (root / os.fsdecode(name)).read_bytes()]
+    return b"\0".join(parts)
 
 
 def git_diff(root: str | Path) -> bytes | None:
@@ -86,6 +98,15 @@ def other_code(git: Mapping[str, Any]) -> str | None:
     if (submitted["commit"], submitted["diff"]) == (git["commit"], git["diff"]):
         return None
     return f"submitted with {_named(submitted)}, started with {_named(git)}"
+
+
+def was_other_code(git: Mapping[str, Any]) -> bool:
+    """Whether what is not committed was another when a run was made than it is now; not, where none knows.
+
+    Args:
+        git: :func:`git_state` of the run.
+    """
+    return "diff" in git and git["diff"] != own_code()["diff"]
 
 
 def _named(git: Mapping[str, Any]) -> str:

@@ -229,6 +229,8 @@ def check_value(schema: DictConfig, key: str, value: Any) -> None:
                 raise ConfigError(f"{key}: must list {_ARTICLE[kind]} after another, and {item} is not")
     if not fits:
         but = "" if given == "float" else f", not {_ARTICLE[given]}"
+        if given == "float" and "." in key:
+            but = f", since its file holds {current}; {current}.0 there takes fractions too"
         raise ConfigError(f"{key}={value}: must be {_ARTICLE[wanted]}{but}")
 
 
@@ -332,9 +334,10 @@ def _group(argument: str) -> str:
 
 
 def _no_option(group: str, option: str, options: Sequence[str]) -> str:
-    close = difflib.get_close_matches(option, options, 1, 0.5)
+    within = [name for name in options if name.rpartition("/")[2] == option]
+    close = within or difflib.get_close_matches(option, options, 1, 0.5)
     all_of_them = f"{group} can be {', '.join(sorted(options))}"
-    told = f"did you mean {close[0]}? ({all_of_them})" if close else all_of_them
+    told = f"did you mean {' or '.join(close)}? ({all_of_them})" if close else all_of_them
     return f"there is no {group}={option}; {told}"
 
 

@@ -16,6 +16,7 @@ from hydra.core.config_loader import ConfigLoader
 
 from initlab.errors import ConfigError, InitlabError
 from initlab.progress import progress, tell
+from initlab.results.environment import was_other_code
 from initlab.results.lock import Held
 from initlab.results.record import RunResult
 from initlab.results.store import MISSING, Store
@@ -106,6 +107,9 @@ def sweep(
     states = {c.run_id: results[c.run_id].status if c.run_id in results else MISSING for c in planned.cells}
     for line in outcome.counts(planned, states, counts, f"{store.output_dir}/runs"):
         tell(line)
+    before = {cell.run_id for cell in planned.cells} - {cell.run_id for cell in todo}
+    if other := sum(was_other_code(results[run_id].git) for run_id in before & results.keys()):
+        tell(f"{other} results were there, by code with other uncommitted changes: sweep.retry=ok runs anew")
     if elsewhere:
         tell(f"{elsewhere} of them running elsewhere, and left to it")
     for line in outcome.failures(planned, results):

@@ -104,7 +104,7 @@ def grids(
     fixed = [] if experiment is None else [experiment]
     structural = [a for a in arguments if composer.is_structural(a) and not _is_sweep(parse(a))]
     params = composer.base([*fixed, *structural]).params or {}
-    for grid in params if isinstance(params, list) else [params]:
+    for grid in _asked_for(composer, params, arguments) if isinstance(params, list) else [params]:
         own: list[str] = []
         if scale == "laptop":
             if grid.get(LAPTOP, []) is None:
@@ -114,6 +114,26 @@ def grids(
         away = {key_of(a) for a in (*form, *own) if a.startswith(AWAY)}
         chosen = [a for a in (*axes, *form, *own) if key_of(a) not in away]
         yield {key_of(a): a for a in (*chosen, *arguments)}
+
+
+def _asked_for(
+    composer: Composer, params: Sequence[Mapping[str, Any]], arguments: Sequence[str]
+) -> list[Mapping[str, Any]]:
+    """Leave out the grids of an experiment that are about another option than the one asked for.
+
+    With ``model=mlp`` the grids of ``mlp`` stay, where there are some; an option that no grid has takes the
+    place of theirs in all.
+    """
+    kept = list(params)
+    for argument in arguments:
+        group = key_of(argument)
+        if composer.is_group(group):
+            wanted = set(_values(argument))
+            about = [
+                g for g in kept if group not in g or wanted & set(_values(f"{group}={_plain(g[group])}"))
+            ]
+            kept = about if any(group in grid for grid in about) else kept
+    return kept
 
 
 def axes_left_open(composer: Composer, arguments: Sequence[str]) -> list[str]:
