@@ -104,6 +104,18 @@ def test_two_axes_make_a_series_of_each_pair(fabricate: Fabricate, store: Store)
     )
 
 
+def test_a_series_is_named_without_settings_that_its_option_does_not_have(
+    fabricate: Fabricate, store: Store
+) -> None:
+    fabricate([("proposed", 0.1, 0, "ok", 0.5)], name="one")
+    cells = list(store.read_sweep("one")["cells"])
+    for seed, mode in enumerate(("fan_in", None)):
+        fabricate([("he", 0.1, seed, "ok", 0.5)], name="two", **{"init.mode": mode})
+        cells += store.read_sweep("two")["cells"]
+    store.write_sweep("both", {"cells": cells})
+    assert compare(store, "both").series == ("proposed", "he, mode=fan_in", "he, mode=?")
+
+
 def test_a_sweep_that_is_not_there_is_a_sentence(store: Store) -> None:
     with pytest.raises(NotFound, match="there is no sweep 'nope'"):
         compare(store, "nope")

@@ -1,5 +1,6 @@
 """A grid runs what is missing and nothing else, whatever becomes of its cells."""
 
+import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -199,6 +200,18 @@ def test_a_refusal_of_many_cells_is_said_once_and_every_crash_by_itself(
     told = capsys.readouterr().err.splitlines()
     failed = [" ".join(line.split()[2:]) for line in told if line.startswith(outcome.FAILED)]
     assert failed == ["seed=0: it broke", "seed=1: it broke", "seed=2 and 1 more: it does not fit"]
+
+
+def test_results_by_code_that_was_changed_since_are_told(
+    start: Start, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("initlab.results.environment.own_code", lambda: {"commit": "c", "diff": "now"})
+    start({}, "seed=0-2")
+    for path, diff in zip(tmp_path.glob("**/result.json"), ("now", "before", None), strict=True):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"git": {"commit": "c", "diff": diff}}))
+    capsys.readouterr()
+    assert start({}) == ([3], 0)
+    assert "2 results were there, by code with other uncommitted changes" in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_written_ends_the_sweep_before_anything_runs(

@@ -62,6 +62,24 @@ def test_an_option_from_the_command_line_takes_the_axes_along_that_it_does_not_h
         plan(composer, ["experiment=arpit2019/fig1", "seed=0", "init=lsuv", "init.directions=he"])
 
 
+def test_a_setting_is_swept_for_the_options_that_have_it(composer: Composer) -> None:
+    words = ["model=mlp", "init=proposed,he", "init.mode=fan_in,fan_out", "seed=0-1"]
+    cells = plan(composer, words).cells
+    assert [dict(cell.axes) for cell in cells] == [
+        *({"init": "proposed", "seed": seed} for seed in (0, 1)),
+        *(
+            {"init": "he", "init.mode": mode, "seed": seed}
+            for mode in ("fan_in", "fan_out")
+            for seed in (0, 1)
+        ),
+    ]
+    for cell in cells:
+        assert composer.compose(cell.arguments) == cell.config
+    for alone in (["init=proposed", "init.mode=fan_in"], ["init=proposed,he", "init.mde=fan_in"]):
+        with pytest.raises(ConfigError, match=r"there is no key init\.m"):
+            plan(composer, ["model=mlp", *alone])
+
+
 @pytest.mark.parametrize(
     ("asked", "networks", "inits"),
     [

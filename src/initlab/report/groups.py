@@ -162,7 +162,7 @@ def compare(store: Store, name: str) -> Comparison:
         runs.append(
             Run(
                 run_id=cell["run_id"],
-                series=label({axis: overrides.get(axis, look_up(config, axis)) for axis in compared}),
+                series=label(_told(overrides, config, compared)),
                 lr=rate_of(overrides.get(RATE, look_up(config, RATE))),
                 seed=overrides.get(REPLICATE, result.seed if result else None),
                 status=result.status if result else MISSING,
@@ -178,6 +178,16 @@ def compare(store: Store, name: str) -> Comparison:
         groups=_grouped(runs),
         settings=shared_settings(configs),
     )
+
+
+def _told(overrides: Mapping[str, Any], config: Mapping[str, Any], axes: Sequence[str]) -> dict[str, Any]:
+    """Return the value of each axis, without settings that the option of the run does not have."""
+    values = {axis: overrides.get(axis, look_up(config, axis)) for axis in axes}
+    return {
+        axis: value
+        for axis, value in values.items()
+        if value is not None or axis in overrides or "." not in axis
+    }
 
 
 def varying(overrides: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -47,7 +47,8 @@ def plan(composer: Composer, arguments: Sequence[str]) -> Plan:
 
     ``hydra.sweeper.params`` of an experiment gives axes too, or a list of several such grids; the command
     line wins over them key by key. Where it chooses an option, as in ``init=he``, the experiment's axes
-    within the group that the option does not have fall away.
+    within the group that the option does not have fall away. With several, as in ``init=he,proposed``, so do
+    settings such as ``init.mode`` for those that do not have them.
     A sweep over experiments expands each experiment's own axes. With ``scale=laptop`` each experiment's
     laptop form stands between the two (:mod:`initlab.sweep.scale`).
 
@@ -184,9 +185,11 @@ def _product(
     check_fixed(axes.values())
     lists = [_values(argument) for argument in axes.values()]
     swept = [key for key, values in zip(axes, lists, strict=True) if len(values) > 1]
+    some = {key for key in axes if key in given and _some_have(composer, fixed, key, axes)}
     for combination in itertools.product(*lists):
         base = composer.base([*fixed, *(a for a in combination if composer.is_structural(a))])
         away = {key for key in axes if key not in given and _gone(key, base.config, given)}
+        away |= {key for key in some if not exists(base.config, key)}
         kept = [a for a in combination if key_of(a) not in away] if away else combination
         for key in swept:
             if key not in away:
@@ -200,6 +203,13 @@ def _product(
 def _gone(key: str, config: DictConfig, given: Collection[str]) -> bool:
     """Whether a key of an experiment went with the option that the command line chose for its group."""
     return key.partition(".")[0] in given and not exists(config, key)
+
+
+def _some_have(composer: Composer, fixed: Sequence[str], key: str, axes: Mapping[str, str]) -> bool:
+    """Whether a sweep has several options of a key's group, and some of them have the key."""
+    group = key.partition(".")[0]
+    options = _values(axes[group]) if group in axes and group != key else []
+    return len(options) > 1 and any(exists(composer.base([*fixed, one]).config, key) for one in options)
 
 
 def check_fixed(arguments: Iterable[str]) -> None:
@@ -247,5 +257,11 @@ def _plain(value: Any) -> str:
 
 
 def first_cell(arguments: Sequence[str]) -> list[str]:
-    """Return the first value of each override: enough to check every key and option that stands there."""
-    return [_values(expand(argument))[0] for argument in arguments]
+    """Return the first value of each override: enough to check every key and option that stands there.
+
+    Settings of a group that has several options are left out, for the first may not have them.
+    """
+    lists = [_values(expand(argument)) for argument in arguments]
+    several = {key_of(argument) for argument, values in zip(arguments, lists, strict=True) if len(values) > 1}
+    firsts = [values[0] for values in lists]
+    return [first for first in firsts if key_of(first).partition(".")[0] not in several - {key_of(first)}]
