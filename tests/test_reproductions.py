@@ -128,6 +128,7 @@ def test_the_command_that_a_page_shows_for_a_run_is_that_run(name: str, composer
         ("arpit2019/table1", ["init=fixup", "norm=none", "lr=0.02", "scale=laptop"]),
         ("arpit2019/fig4", ["seed=3", "trainer.num_threads=1", "sweep.max_runs=2", "scale=laptop"]),
         ("risotto/fig4_left", ["init=proposed", "epochs=2"]),
+        ("defazio/fig3", ["lr=0.0009765625,1e-7", "seed=0", "init=geometric", "init.output_std=0.5,0.05"]),
     ],
 )
 def test_so_it_is_of_a_run_with_something_else_in_it(name: str, more: list[str], composer: Composer) -> None:

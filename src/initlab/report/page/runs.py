@@ -80,8 +80,12 @@ def again(cell: Cell, evidence: Evidence) -> str:
 
 
 def _typed(value: Any) -> str:
-    """Write a value as the command line takes it."""
-    return f"[{','.join(map(_typed, value))}]" if isinstance(value, (list, tuple)) else text(value)
+    """Write a value as the command line takes it, to the last digit: the run's id is made of them."""
+    if isinstance(value, (list, tuple)):
+        return f"[{','.join(map(_typed, value))}]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return repr(value) if isinstance(value, float) else str(value)
 
 
 def curves(evidence: Evidence) -> dict[str, dict[str, Curve]]:
