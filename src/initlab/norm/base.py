@@ -98,7 +98,7 @@ def set_weight_(layer: nn.Module, weight: Tensor) -> None:
     """
     for module in parametrization(layer) or ():
         if not hasattr(module, "refusal"):
-            raise Refused(_foreign(layer, f"torch's {type(module).__name__}"))
+            raise Refused(_foreign(layer, f"the parametrization {type(module).__name__}"))
         refusal = module.refusal(weight)
         if refusal is not None:
             raise Refused(f"{refusal} in {describe(layer)}")
