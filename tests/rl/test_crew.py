@@ -102,27 +102,60 @@ def broken(index):
     return 1 / index
 
 
-def test_a_killed_worker_ends_the_run_as_killed_and_the_run_resumes(compose, tmp_path, monkeypatch):
-    from initlab.rl.crew import Workers
+@pytest.mark.parametrize("when", ["before the others", "after the whole epoch"])
+def test_a_killed_worker_ends_the_run_as_killed_and_the_run_resumes(compose, tmp_path, monkeypatch, when):
+    from initlab.rl.crew import WorkerDied, Workers
 
     config = compose(*PLAY, "rl.num_workers=2", "epochs=3")
     epoch = Workers.epoch
 
     def with_a_death(self, end, asked_to_stop):
-        if end == 800:
+        if end == 800 and when == "before the others":
             os.kill(self.processes[0].pid, signal.SIGKILL)
         epoch(self, end, asked_to_stop)
+        if end == 800:
+            raise WorkerDied("worker 0 ended with signal SIGKILL")
 
-    monkeypatch.setattr(Workers, "epoch", with_a_death)
-    with pytest.MonkeyPatch.context():
+    with monkeypatch.context() as patched:
+        patched.setattr(Workers, "epoch", with_a_death)
         result = run_task(config)
     assert (result.status, result.error) == ("killed", "worker 0 ended with signal SIGKILL")
     folder = tmp_path / "out" / "runs" / run_id(config)
     assert (folder / "checkpoints" / "last.ckpt").exists()
-    monkeypatch.setattr(Workers, "epoch", epoch)
     result = run_task(config)
     assert result.status == "ok"
     assert result.metrics["frames"] == 1200
     rows = MetricsCsv(folder / "metrics.csv").rows()
     assert [row["epoch"] for row in rows] == [0, 1, 2]
     assert [row["frames"] for row in rows] == [400, 800, 1200]
+
+
+def test_a_run_whose_last_frames_were_done_before_a_worker_was_missed_has_finished(compose, monkeypatch):
+    from initlab.rl.crew import WorkerDied, Workers
+
+    epoch = Workers.epoch
+
+    def with_a_death(self, end, asked_to_stop):
+        epoch(self, end, asked_to_stop)
+        if end == 800:
+            raise WorkerDied("worker 0 ended with signal SIGKILL")
+
+    monkeypatch.setattr(Workers, "epoch", with_a_death)
+    result = run_task(compose(*PLAY, "rl.num_workers=2", "epochs=2"))
+    assert (result.status, result.metrics["frames"]) == ("ok", 800)
+
+
+def test_no_checkpoint_is_without_the_rows_of_its_epochs(compose, tmp_path, monkeypatch):
+    """A run killed at any moment goes on with a row for each epoch."""
+    from initlab.rl.checkpoint import Checkpoint
+
+    write, seen = Checkpoint.write, []
+
+    def watched(self, state):
+        rows = MetricsCsv(self.folder.parent / "metrics.csv").rows()
+        seen.append([row["frames"] for row in rows])
+        write(self, state)
+
+    monkeypatch.setattr(Checkpoint, "write", watched)
+    assert run_task(compose(*PLAY, "epochs=2")).status == "ok"
+    assert seen == [[400], [400, 800]]

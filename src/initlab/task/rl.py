@@ -211,14 +211,14 @@ class Training:
         """
         first, clock = self.frames, time.perf_counter()
         number = first // self.frames_per_epoch
+        end, death = (number + 1) * self.frames_per_epoch, None
         try:
-            crew.epoch((number + 1) * self.frames_per_epoch, watch)
-        except WorkerDied as death:
+            crew.epoch(end, watch)
+        except WorkerDied as died:  # the others may have done the whole epoch without it
+            death = str(died)
+        if self.frames < end:
             self._write()
-            raise Stopped(str(death)) from None
-        if self.frames < (number + 1) * self.frames_per_epoch:
-            self._write()
-            raise Stopped(f"stopped by {requested()} after frame {self.frames}")
+            raise self._stopped(death)
         seconds = time.perf_counter() - clock
         counts = self.shared.counts()
         done = {name: counts[name] - self.before[name] for name in counts}
@@ -234,13 +234,18 @@ class Training:
         row = {"epoch": number, "step": int(counts["updates"]), "lr": lr, **self.last}
         row["seconds"] = round(seconds, 4)
         self.before = counts
-        self._write()
+        # In this order: a row without its checkpoint is dropped and written anew by the run that goes on
+        # from an older one, and a checkpoint without its row would be an epoch that nobody can tell.
         self.table.append(row)
+        self._write()
         self._tell(row)
         # Of all episodes from the start: the earlier it is learned, the higher.
         self.last["train/mean_return"] = counts["return"] / counts["episodes"] if counts["episodes"] else None
-        if requested() is not None and self.frames < self.total:
-            raise Stopped(f"stopped by {requested()} after frame {self.frames}")
+        if self.frames < self.total and (death or requested() is not None):
+            raise self._stopped(death)
+
+    def _stopped(self, death: str | None) -> Stopped:
+        return Stopped(death or f"stopped by {requested()} after frame {self.frames}")
 
     def _write(self) -> None:
         self.checkpoint.write({**self.shared.state(), "before": dict(self.before)})
