@@ -60,8 +60,8 @@ def test_answers_without_torch(train: Train, arguments: list[str]) -> None:
         (["modle=wrn"], "there is no key modle; did you mean model?"),
         (["model=wrm"], "there is no model=wrm; did you mean wrn?"),
         (
-            ["experiment=defazio/fig3", "init=lsuv"],
-            "experiment=defazio/fig3 sets init.output_std, which init=lsuv does not have",
+            ["experiment=defazio/fig3", "init=lsuv", "init.output_std=0.1"],
+            "there is no key init.output_std",
         ),
         (["experiment=fig1"], "there is no experiment=fig1; did you mean arpit2019/fig1 or defazio/fig1? ("),
         (

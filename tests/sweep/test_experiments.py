@@ -11,6 +11,7 @@ from initlab.configs_dir import configs_dir
 from initlab.errors import ConfigError
 from initlab.sweep.compose import Composer, config_loader
 from initlab.sweep.plan import plan
+from initlab.sweep.scale import form_of_run
 
 
 @pytest.fixture
@@ -25,6 +26,11 @@ def two_experiments(tmp_path: Path) -> Iterator[Composer]:
         head + "epochs: 7\nhydra: {sweeper: {params: {model: 'mlp,cnn', seed: [3, 4]}}}\n"
     )
     (tmp_path / "experiment" / "wrong.yaml").write_text(head + "modle: {depth: 3}\n")
+    (tmp_path / "experiment" / "misspelt.yaml").write_text(head + "init: {distribtion: uniform}\n")
+    (tmp_path / "experiment" / "set.yaml").write_text(
+        head + "defaults: [{override /init: he}]\ninit: {distribution: uniform}\n"
+        "laptop: [init.mode=fan_out, epochs=1]\n"
+    )
     (tmp_path / "experiment" / "typed.yaml").write_text(head + "optim: {momentum: fast}\n")
     (tmp_path / "debug").mkdir()
     (tmp_path / "debug" / "d.yaml").write_text(head + "epochs: 9\nlr: 9\n")
@@ -61,6 +67,26 @@ def test_an_experiment_is_held_to_the_keys_and_types_of_the_groups(two_experimen
         two_experiments.compose(["experiment=wrong"])
     with pytest.raises(ConfigError, match=r"experiment=typed: optim\.momentum=fast: must be a number"):
         two_experiments.compose(["experiment=typed"])
+
+
+def test_what_an_experiment_sets_for_its_option_goes_with_it(two_experiments: Composer) -> None:
+    of_he = two_experiments.base(["experiment=set", "init=he"])
+    assert (of_he.config.init.distribution, of_he.fallen) == ("uniform", ())
+    assert (
+        two_experiments.compose(["experiment=set", "init=proposed"])["init"]
+        == (two_experiments.compose(["init=proposed"])["init"])
+    )
+    planned = plan(two_experiments, ["experiment=set", "init=he,proposed", "scale=laptop"])
+    assert planned.fallen == ("init.distribution", "init.mode")
+    for cell in planned.cells:
+        assert ("init.mode=fan_out" in cell.arguments) == (cell.config["init"]["name"] == "he")
+        assert two_experiments.compose(cell.arguments) == cell.config
+    form = form_of_run(two_experiments, ["experiment=set", "scale=laptop", "init=proposed"])
+    assert form == (["epochs=1"], ["init.mode"])
+    # A key that the experiment's own option does not have is a mistake, whatever is chosen.
+    for chosen in ([], ["init=proposed"]):
+        with pytest.raises(ConfigError, match=r"misspelt sets init\.distribtion, which init=\w+ does not"):
+            two_experiments.compose(["experiment=misspelt", *chosen])
 
 
 def test_an_experiment_chooses_its_launcher_and_the_command_line_another() -> None:

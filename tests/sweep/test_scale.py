@@ -81,8 +81,8 @@ def test_the_scale_is_in_the_manifest_and_not_in_a_run(composer: Composer) -> No
 
 def test_a_single_run_takes_the_form_without_its_axes(composer: Composer) -> None:
     arguments = ["experiment=paper/claim", "scale=laptop", "epochs=4"]
-    assert form_of_run(composer, arguments) == ["model.width=8", "data=mnist"]
-    assert form_of_run(composer, arguments[:1]) == []
+    assert form_of_run(composer, arguments) == (["model.width=8", "data=mnist"], [])
+    assert form_of_run(composer, arguments[:1]) == ([], [])
 
 
 def test_each_grid_may_have_a_form_of_its_own_or_be_left_out(composer: Composer) -> None:

@@ -17,7 +17,8 @@ from initlab.results.environment import was_other_code
 from initlab.results.identity import run_id
 from initlab.results.run_folder import RunFolder
 from initlab.sweep.argv import is_multirun, rewrite
-from initlab.sweep.compose import CONFIG_NAME, Composer, config_loader, named, parse
+from initlab.sweep.compose import CONFIG_NAME, Composer, config_loader, parse
+from initlab.sweep.outcome import fallen
 from initlab.sweep.plan import axes_left_open, check_fixed, first_cell
 from initlab.sweep.scale import form_of_run, scale_of
 from initlab.task.cell import run_cell
@@ -46,7 +47,10 @@ def with_scale(arguments: list[str]) -> list[str]:
     if scale_of(overrides) == "full" or is_multirun(arguments):
         return arguments
     with config_loader() as loader:
-        return [*form_of_run(Composer(loader), overrides), *arguments]
+        form, gone = form_of_run(Composer(loader), overrides)
+    if gone:
+        tell(fallen(gone))
+    return [*form, *arguments]
 
 
 def check(arguments: list[str]) -> None:
@@ -67,9 +71,12 @@ def check(arguments: list[str]) -> None:
         composer = Composer(loader)
         if is_multirun(arguments):
             composer.compose(first_cell(overrides))
-        elif composer.compose(overrides)["sweep"]["dry_run"]:
+            return
+        if composer.compose(overrides)["sweep"]["dry_run"]:
             raise ConfigError("sweep.dry_run=true shows the runs of a sweep: add -m")
-        elif left := axes_left_open(composer, overrides):
+        if gone := composer.base([word for word in overrides if composer.is_structural(word)]).fallen:
+            tell(fallen(gone))
+        if left := axes_left_open(composer, overrides):
             experiment = next(word for word in reversed(overrides) if word.startswith("experiment="))
             small = ", scale=laptop for a small form" if composer.base([experiment]).laptop else ""
             told = f"{experiment} sweeps over {', '.join(left)}; this is one run of it"
@@ -78,10 +85,12 @@ def check(arguments: list[str]) -> None:
 
 @hydra.main(version_base="1.3", config_path=str(configs_dir()), config_name=CONFIG_NAME)
 def run(config: DictConfig | Mapping[str, Any]) -> Any:
-    """Run one configuration: Hydra's, in a single run, or a cell's, in a sweep."""
+    """Run one configuration: that of the command line, or in a sweep a cell's."""
     if not isinstance(config, DictConfig):
         return run_cell(config)
-    sys.exit(single(named(config, dict(HydraConfig.get().runtime.choices))))
+    with config_loader() as loader:  # as it was checked, which is Hydra's without what fell away
+        chosen = Composer(loader).compose(HydraConfig.get().overrides.task)
+    sys.exit(single(chosen))
 
 
 def single(config: Mapping[str, Any]) -> int:

@@ -70,12 +70,14 @@ class Base:
         choices: the option chosen in each group.
         params: ``hydra.sweeper.params``, the axes that an experiment brings.
         laptop: the overrides of its reduced form (:mod:`initlab.sweep.scale`), None where it has none.
+        fallen: the keys of a preset that the chosen options do not have, unlike the preset's own.
     """
 
     config: DictConfig
     choices: Mapping[str, Any]
     params: Any
     laptop: Any
+    fallen: tuple[str, ...] = ()
 
 
 class Composer:
@@ -104,8 +106,11 @@ class Composer:
     def base(self, structural: Sequence[str]) -> Base:
         """Compose the chosen groups.
 
+        What a preset sets for its own option of a group falls away with that option, where another is
+        chosen that does not have it.
+
         Raises:
-            ConfigError: an option does not exist, or a preset sets a key that no group defines.
+            ConfigError: an option does not exist, or a preset sets a key that its groups do not define.
         """
         key = tuple(structural)
         if key not in self._bases:
@@ -118,9 +123,10 @@ class Composer:
             params, laptop = config.hydra.sweeper.params, config.get("laptop")
             with open_dict(config):
                 del config["hydra"]
-            if any(choices.get(preset) for preset in PRESETS):
-                self._check_presets(config, choices)
-            self._bases[key] = Base(config, choices, _container(params), _container(laptop))
+            fallen = self._check_presets(config, choices) if any(map(choices.get, PRESETS)) else []
+            for gone in fallen:
+                _delete_(config, gone)
+            self._bases[key] = Base(config, choices, _container(params), _container(laptop), tuple(fallen))
         return self._bases[key]
 
     def is_structural(self, argument: str) -> bool:
@@ -169,16 +175,24 @@ class Composer:
         hint = f"; did you mean hydra.launcher.{close[0]}?" if close else ""
         return f"no launcher has a setting {key}{hint}"
 
-    def _check_presets(self, config: DictConfig, choices: dict[str, Any]) -> None:
-        """Hold an experiment or debug file to the keys and types that the groups define."""
+    def _check_presets(self, config: DictConfig, choices: dict[str, Any]) -> list[str]:
+        """Hold an experiment or debug file to the keys and types that the groups define.
+
+        Returns the keys that the options it was written for have, and those chosen instead do not.
+        """
         top = [f"{group}={option}" for group, option in choices.items() if "/" not in group]
-        names = " ".join(f"{group}={choices[group]}" for group in PRESETS if choices.get(group))
+        presets = [f"{group}={choices[group]}" for group in PRESETS if choices.get(group)]
+        names = " ".join(presets)
         schema = self._load([a for a in top if a.split("=")[0] not in PRESETS and not a.endswith("=None")])
+        fallen = []
         for key, value in _leaves(config):
             if value == OmegaConf.select(schema, key):
                 continue
             group = key.partition(".")[0]
             if group in choices and not exists(schema, key):
+                if choices[group] != self._load(presets).hydra.runtime.choices[group]:
+                    fallen.append(key)
+                    continue
                 near = _nearest(key, schema)
                 told = f"{names} sets {key}, which {group}={choices[group]} does not have"
                 raise ConfigError(f"{told}; {near}" if near.startswith(f"did you mean {group}.") else told)
@@ -186,6 +200,15 @@ class Composer:
                 check_value(schema, key, value)
             except ConfigError as error:
                 raise ConfigError(f"{names}: {error}") from error
+        if fallen:
+            self.base(presets)  # in which they must be right
+        return fallen
+
+
+def _delete_(config: DictConfig, key: str) -> None:
+    group, _, name = key.rpartition(".")
+    with open_dict(config):
+        del OmegaConf.select(config, group)[name]
 
 
 def set_value_(config: DictConfig, override: Override) -> None:

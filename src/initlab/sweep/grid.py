@@ -67,6 +67,8 @@ def sweep(
     try:
         planned = plan(Composer(loader), arguments)
         options = planned.cells[0].config["sweep"]
+        if planned.fallen:
+            tell(outcome.fallen(planned.fallen))
         store = Store(planned.cells[0].config["paths"]["output_dir"])
         todo = select(planned, store, options)
         refused = refusals(todo, partial(launcher.verdicts, dry_run=options["dry_run"]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from initlab.results.record import STATUSES, RunResult
 from initlab.results.store import MISSING
@@ -12,6 +12,12 @@ from initlab.sweep.plan import Plan
 
 FAILED = ("crashed", "killed", "refused")
 SHOWN = 20
+
+
+def fallen(keys: Sequence[str]) -> str:
+    """Say which settings of an experiment fell away, in a note."""
+    told = ", ".join(keys)
+    return f"note: the experiment also sets {told}, which the options chosen in place of its own do not have"
 
 
 def cells(planned: Plan, states: Mapping[str, str], why: Mapping[str, str]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from initlab.results.identity import NOT_SCIENCE, run_id
 from initlab.sweep.argv import expand
 from initlab.sweep.cell import Cell
 from initlab.sweep.compose import Composer, exists, is_integer, overrides_of, parse
-from initlab.sweep.scale import AWAY, grid_form, key_of, laptop_form, scale_of
+from initlab.sweep.scale import AWAY, fell_away, grid_form, key_of, laptop_form, scale_of
 from initlab.sweep.scale import KEY as LAPTOP
 
 HOW = ("hydra", "sweep", "paths")  # groups that say how and where a sweep is run, and not what
@@ -33,6 +33,7 @@ class Plan:
         cells: the runs.
         scale: ``full`` or ``laptop``.
         fixed: what all cells have beside the experiment, as on the command line.
+        fallen: keys of the experiment that an option chosen in place of its own does not have.
     """
 
     name: str
@@ -40,14 +41,15 @@ class Plan:
     cells: tuple[Cell, ...]
     scale: str = "full"
     fixed: tuple[str, ...] = ()
+    fallen: tuple[str, ...] = ()
 
 
 def plan(composer: Composer, arguments: Sequence[str]) -> Plan:
     """Expand the arguments into cells.
 
     ``hydra.sweeper.params`` of an experiment gives axes too, or a list of several such grids; the command
-    line wins over them key by key. Where it chooses an option, as in ``init=he``, the experiment's axes
-    within the group that the option does not have fall away. With several, as in ``init=he,proposed``, so do
+    line wins over them key by key. Where it chooses an option, as in ``init=he``, what the experiment sets
+    within the group and the option does not have falls away. With several, as in ``init=he,proposed``, so do
     settings such as ``init.mode`` for those that do not have them.
     A sweep over experiments expands each experiment's own axes. With ``scale=laptop`` each experiment's
     laptop form stands between the two (:mod:`initlab.sweep.scale`).
@@ -60,6 +62,7 @@ def plan(composer: Composer, arguments: Sequence[str]) -> Plan:
     experiments = next((a for a in chosen if key_of(a) == "experiment"), None)
     rest = [a for a in chosen if a != experiments and key_of(a) != "scale"]
     cells: dict[str, Cell] = {}
+    fallen: set[str] = set()
     names: list[str | None] = []
     products: list[tuple[str | None, dict[str, str]]] = []
     for experiment in _values(experiments) if experiments else [None]:
@@ -67,8 +70,9 @@ def plan(composer: Composer, arguments: Sequence[str]) -> Plan:
         products += [(experiment, axes) for axes in grids(composer, experiment, rest, scale)]
     varied = _varied([axes for _, axes in products])
     for experiment, axes in products:
-        for cell in _product(composer, experiment, axes, varied, {key_of(a) for a in rest}):
+        for cell, gone in _product(composer, experiment, axes, varied, {key_of(a) for a in rest}):
             cells.setdefault(cell.run_id, cell)
+            fallen |= gone
     if not cells:
         raise ConfigError("the sweep has no cells: every grid of the experiment is left out")
     single = names[0] if len(names) == 1 else None
@@ -84,7 +88,7 @@ def plan(composer: Composer, arguments: Sequence[str]) -> Plan:
         for key, argument in products[0][1].items()
         if key not in varied and argument not in form and re.split(r"[./]", key)[0] not in HOW
     )
-    return Plan(title, single, tuple(cells.values()), scale, tuple(fixed))
+    return Plan(title, single, tuple(cells.values()), scale, tuple(fixed), tuple(sorted(fallen)))
 
 
 def grids(
@@ -151,7 +155,7 @@ def axes_left_open(composer: Composer, arguments: Sequence[str]) -> list[str]:
     each = list(grids(composer, experiment, []))
     varied = _varied(each)
     opened = [
-        [key for key in grid if key in varied and key not in given and not _gone(key, config, given)]
+        [key for key in grid if key in varied and key not in given and not fell_away(key, config, given)]
         for grid in each
     ]
     return min(opened, key=len, default=[])
@@ -171,8 +175,8 @@ def _product(
     axes: Mapping[str, str],
     varied: Set[str],
     given: Collection[str],
-) -> Iterator[Cell]:
-    """Expand one product of axes.
+) -> Iterator[tuple[Cell, Set[str]]]:
+    """Expand one product of axes, each cell with the keys of the experiment that fell away in it.
 
     Args:
         composer: of the configurations.
@@ -188,8 +192,8 @@ def _product(
     some = {key for key in axes if key in given and _some_have(composer, fixed, key, axes)}
     for combination in itertools.product(*lists):
         base = composer.base([*fixed, *(a for a in combination if composer.is_structural(a))])
-        away = {key for key in axes if key not in given and _gone(key, base.config, given)}
-        away |= {key for key in some if not exists(base.config, key)}
+        gone = {key for key in axes if key not in given and fell_away(key, base.config, given)}
+        away = gone | {key for key in some if not exists(base.config, key)}
         kept = [a for a in combination if key_of(a) not in away] if away else combination
         for key in swept:
             if key not in away:
@@ -197,12 +201,8 @@ def _product(
         cell = (*fixed, *kept)
         config = composer.compose(cell)
         values = overrides_of(kept)
-        yield Cell(cell, {key: values[key] for key in axes if key in varied - away}, config, run_id(config))
-
-
-def _gone(key: str, config: DictConfig, given: Collection[str]) -> bool:
-    """Whether a key of an experiment went with the option that the command line chose for its group."""
-    return key.partition(".")[0] in given and not exists(config, key)
+        told = {key: values[key] for key in axes if key in varied - away}
+        yield Cell(cell, told, config, run_id(config)), gone | set(base.fallen)
 
 
 def _some_have(composer: Composer, fixed: Sequence[str], key: str, axes: Mapping[str, str]) -> bool:

@@ -9,12 +9,14 @@ option without that key.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+
+from omegaconf import DictConfig
 
 from initlab.errors import ConfigError
 from initlab.sweep.argv import expand
-from initlab.sweep.compose import Composer, parse
+from initlab.sweep.compose import Composer, exists, parse
 
 SCALES = ("full", "laptop")
 KEY = "laptop"
@@ -82,14 +84,25 @@ def key_of(argument: str) -> str:
     return str(parse(argument).key_or_group)
 
 
-def form_of_run(composer: Composer, arguments: Sequence[str]) -> list[str]:
+def form_of_run(composer: Composer, arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return what the scale puts in front of the arguments of a single run: the laptop form without its axes.
+
+    The second list has the keys of the form that fell away (:func:`fell_away`).
 
     Raises:
         ConfigError: there is no such scale, no experiment, or no laptop form.
     """
     if scale_of(arguments) == SCALES[0]:
-        return []
+        return [], []
     experiment = next((a for a in reversed(arguments) if key_of(a) == "experiment"), None)
     form = laptop_form(composer, experiment, arguments)
-    return [a for a in form if not a.startswith(AWAY) and not parse(a).is_sweep_override()]
+    form = [a for a in form if not a.startswith(AWAY) and not parse(a).is_sweep_override()]
+    config = composer.base([a for a in (*form, *arguments) if composer.is_structural(a)]).config
+    given = {key_of(a) for a in arguments}
+    gone = [key for a in form if fell_away(key := key_of(a), config, given)]
+    return [a for a in form if key_of(a) not in gone], gone
+
+
+def fell_away(key: str, config: DictConfig, given: Collection[str]) -> bool:
+    """Whether a key of an experiment went with the option that the command line chose for its group."""
+    return key.partition(".")[0] in given and not exists(config, key)
