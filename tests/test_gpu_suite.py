@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from components import ROOT
-from initlab.report.groups import look_up
+from initlab.report.values import look_up
 from initlab.sweep.compose import Composer, config_loader
 from initlab.sweep.plan import plan
 

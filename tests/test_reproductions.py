@@ -143,8 +143,21 @@ def test_so_it_is_of_a_run_with_something_else_in_it(name: str, more: list[str],
     assert_shown_command_is_the_run(composer, name, *more)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["model=mlp", "init=he,proposed", "norm=weight", "lr=0.1,1e-7", "seed=0-1"],
+        ["experiment=quickstart", "lr=0.5"],
+        ["experiment=quickstart,arpit2019/fig1", "seed=0"],
+        ["experiment=arpit2019/fig2,arpit2019/fig4", "seed=0", "scale=laptop", "init=he"],
+    ],
+)
+def test_so_it_is_of_a_run_of_ones_own_sweep(words: list[str], composer: Composer) -> None:
+    assert_shown_command_is_the_run(composer, "", *words)
+
+
 def assert_shown_command_is_the_run(composer: Composer, name: str, *more: str) -> None:
-    planned = plan(composer, [f"experiment={name}", *more])
+    planned = plan(composer, [*([f"experiment={name}"] if name else []), *more])
     sweep = manifest(planned, [])
     evidence = Evidence(name, planned.name, reduced=planned.scale == "laptop", manifest=sweep)
     for cell in (planned.cells[0], planned.cells[len(planned.cells) // 2], planned.cells[-1]):

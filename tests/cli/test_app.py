@@ -47,7 +47,7 @@ def test_report_prints_and_names_the_files_it_wrote(type_: Any, store: Store) ->
     written = [
         line.removeprefix("wrote ") for line in result.stdout.splitlines() if line.startswith("wrote ")
     ]
-    assert [Path(path).suffix for path in written] == [".png", ".svg", ".md"]
+    assert [Path(path).suffix for path in written] == [".html", ".png", ".svg", ".md", ".tex"]
     assert all(Path(path).is_file() for path in written)
 
 
@@ -56,7 +56,7 @@ def test_report_without_a_name_reports_every_sweep(type_: Any, store: Store) -> 
     result = type_("report")
     assert result.exit_code == 0
     assert "quickstart: 1 of 4" in result.stdout
-    assert "other: 0 of 0" in result.stdout
+    assert "other: not run here" in result.stdout
 
 
 def test_the_output_folder_can_be_given_after_the_command(type_: Any, store: Store, tmp_path: Path) -> None:

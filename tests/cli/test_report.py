@@ -110,7 +110,7 @@ def test_all_makes_a_site(type_: Any, filled: Store, records: str) -> None:
     result = type_("report", "all", "--record-dir", records)
     assert result.exit_code == 0, result.output
     index = (filled.output_dir / "report" / "index.html").read_text()
-    for name in ("arpit2019/fig4-laptop.html", "arpit2019/table1.html", "quickstart.md"):
+    for name in ("arpit2019/fig4-laptop.html", "arpit2019/table1.html", "quickstart.html"):
         assert f'href="{name}"' in index
         assert (filled.output_dir / "report" / name).is_file()
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from initlab.report import figure
-from initlab.report.groups import compare
+from initlab.report.comparison import compare
 from initlab.results.store import Store
 
 Fabricate = Callable[..., None]
@@ -37,7 +37,7 @@ def test_curves_are_those_of_the_finished_runs_at_the_best_rate(fabricate: Fabri
             ("proposed", 0.1, 0, "crashed", None),
         ]
     )
-    curves = figure.curves(store, compare(store, "quickstart"))
+    curves = figure.curves(compare(store, "quickstart"))
     assert curves["proposed"] == []
     [curve] = curves["he"]
     assert list(curve) == [0, 1, 2]
@@ -53,7 +53,7 @@ def test_the_picture_says_names_counts_and_settings(fabricate: Fabricate, store:
         ]
     )
     comparison = compare(store, "quickstart")
-    svg = figure.draw(comparison, figure.curves(store, comparison))["svg"].decode()
+    svg = figure.draw(comparison, figure.curves(comparison))["svg"].decode()
     for words in (
         "proposed",
         "pytorch",
@@ -75,7 +75,7 @@ def test_draws_one_rate_one_seed_and_more_series_than_colours(
 ) -> None:
     fabricate([(f"init_{index}", 0.1, 0, "ok", index / 10) for index in range(num_series)])
     comparison = compare(store, "quickstart")
-    pictures = figure.draw(comparison, figure.curves(store, comparison))
+    pictures = figure.draw(comparison, figure.curves(comparison))
     assert set(pictures) == {"png", "svg"}
     assert f"init_{num_series - 1}" in pictures["svg"].decode()
 
@@ -85,6 +85,6 @@ def test_a_run_whose_metrics_are_lost_is_still_drawn_at_its_rate(fabricate: Fabr
     [run_id] = store.run_ids()
     store.folder(run_id).metrics_path.unlink()
     comparison = compare(store, "quickstart")
-    curves = figure.curves(store, comparison)
+    curves = figure.curves(comparison)
     assert curves == {"he": []}
     assert figure.draw(comparison, curves)["png"]

@@ -11,7 +11,7 @@ from fabricated import fabricate
 from initlab.report import claims
 from initlab.report.claim_report import ClaimReport
 from initlab.report.evidence import gather
-from initlab.report.groups import look_up
+from initlab.report.values import look_up
 from initlab.results.store import Store
 from initlab.sweep.compose import Composer, config_loader
 from initlab.sweep.plan import Plan, plan

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from initlab.report.groups import NAMED_GROUPS, number
+from initlab.report.values import NAMED_GROUPS, number
 from initlab.results.identity import run_id
 from initlab.results.metrics_csv import MetricsCsv
 from initlab.results.record import RunResult

@@ -51,6 +51,8 @@ def test_a_sweep_over_experiments_expands_the_axes_of_each(two_experiments: Comp
         *(("deep/b", model, 0.1, seed) for model in ("mlp", "cnn") for seed in (3, 4)),
     ]
     assert {cell.config["epochs"] for cell in cells if cell.config["experiment"] == "deep/b"} == {7}
+    assert [cell.axes["experiment"] for cell in cells] == [cell.config["experiment"] for cell in cells]
+    assert all("experiment" not in cell.axes for cell in plan(two_experiments, ["experiment=a"]).cells)
 
 
 def test_debug_wins_over_the_experiment_and_the_command_line_over_both(two_experiments: Composer) -> None:

@@ -5,7 +5,7 @@ from statistics import stdev
 
 import pytest
 
-from initlab.report.groups import compare
+from initlab.report.comparison import compare
 from initlab.results.record import RunResult
 from initlab.results.store import NotFound, Store
 from initlab.tracking.upload import COLUMNS, files_of, groups_table, upload

@@ -36,10 +36,10 @@ def report(store: Store, name: str | None, records: Path | None) -> None:
     for sweep in names:
         claim = claim_of(sweep, store, recorded)
         if claim is None:
-            others += _write_other(store, sweep)
+            others += _write_other(store, sweep, name == "all")
             continue
         made = ClaimReport(claim, gather(sweep, claim.name, store, recorded))
-        paths = site.write_claim(made, folder)
+        paths = site.write_claim(made, folder, name == "all")
         reports.append(made)
         if name == "all":
             typer.echo(f"{sweep}: {made.verdict if made.evidence.cells else 'not run here'} ({made.counts})")
@@ -84,11 +84,16 @@ def record(store: Store, name: str, records: Path | None) -> None:
     typer.echo(f"wrote {recording.write_index(index, recorded)}")
 
 
-def _write_other(store: Store, sweep: str) -> list[str]:
-    from initlab.report import summary
+def _write_other(store: Store, sweep: str, index: bool) -> list[str]:
+    from initlab.report import site
+    from initlab.report.comparison import compare
+    from initlab.report.sweep_report import SweepReport
+    from initlab.report.table import terminal
 
-    print_(summary.table(store, sweep))
-    for path in summary.write(store, sweep):
+    made = SweepReport(compare(store, sweep))
+    lines: list[object] = [Text(made.heading, style="bold"), *terminal(made.tables)]
+    print_(Group(*lines, *(Text(note, style="yellow") for note in made.told)))  # type: ignore[arg-type]
+    for path in site.write_sweep(made, store.output_dir / "report", index):
         typer.echo(f"wrote {path}")
     return [sweep]
 

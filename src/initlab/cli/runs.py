@@ -10,7 +10,7 @@ from rich.text import Text
 
 from initlab.cli.console import Rows, new_table
 from initlab.errors import InitlabError
-from initlab.report.groups import first, look_up, number
+from initlab.report.values import first, look_up, number
 from initlab.results.record import RunResult
 from initlab.results.store import NotFound, Store
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from statistics import median
 
 from initlab.report.claims import Claim, Findings
 from initlab.report.evidence import Evidence
 from initlab.report.form.base import Form, render
-from initlab.report.groups import shared_settings
 from initlab.report.header import sentences
-from initlab.report.points import STATUSES
+from initlab.report.provenance import counts, how_it_was_run, plain_words, provenance
 from initlab.report.table import Table, latex, markdown, pivot_table, points_table
 from initlab.report.verdict import tally
 
@@ -43,15 +41,10 @@ class ClaimReport:
         """The outcome in words."""
         return tally(self.findings.verdicts)
 
-    @cached_property
+    @property
     def counts(self) -> str:
         """How many runs came to which end, in words."""
-        cells = self.evidence.cells
-        if not cells:
-            return "not run here"
-        parts = [f"{self.evidence.count('ok')} of {len(cells)} runs finished"]
-        parts += [f"{n} {status}" for status in STATUSES if (n := self.evidence.count(status))]
-        return ", ".join(parts)
+        return counts(self.evidence)
 
     @cached_property
     def tables(self) -> list[tuple[Form, list[Table]]]:
@@ -83,38 +76,10 @@ class ClaimReport:
         published = (f"Published: {remark}" for remark in evidence.published.remarks)
         return [*evidence.notes, *sentences(evidence.claim, evidence.reduced), *published]
 
-    @cached_property
-    def settings(self) -> str:
-        """What all runs share, in words."""
-        return "; ".join(shared_settings([result.config for result in self.evidence.results]))
-
-    @cached_property
+    @property
     def provenance(self) -> list[tuple[str, str]]:
         """With what, when and at what cost the runs were made: names and words."""
-        results = self.evidence.results
-        if not results:
-            return []
-        versions = {f"{name} {r.versions[name]}" for r in results for name in VERSIONS if name in r.versions}
-        commits = {
-            f"{str(r.git.get('commit'))[:12]}{' with changes' if r.git.get('dirty') else ''}"
-            for r in results
-            if r.git.get("commit")
-        }
-        seconds = [r.wall_s for r in results]
-        memory = max((r.peak_memory_bytes or 0 for r in results), default=0)
-        started = sorted(r.started[:16].replace("T", " ") for r in results if r.started)
-        facts = {
-            "command": self.evidence.command,
-            "results": self.evidence.origin,
-            "settings": self.settings,
-            "device": ", ".join(sorted({r.device for r in results if r.device})),
-            "cost": f"{duration(sum(seconds))} in all, {duration(median(seconds))} a run (median)",
-            "memory": f"{memory / 2**20:.0f} MiB at most" if memory else "",
-            "commit": _some(sorted(commits)),
-            "versions": ", ".join(sorted(versions)),
-            "started": f"{started[0]} to {started[-1]}" if started else "",
-        }
-        return [(name, words) for name, words in facts.items() if words]
+        return provenance(self.evidence)
 
     def figures(self) -> list[dict[str, bytes]]:
         """Draw each form, as ``png`` and ``svg``."""
@@ -125,9 +90,6 @@ class ClaimReport:
         name = self.evidence.sweep.rpartition("/")[2]
         count = len(self.findings.forms)
         return [name if count == 1 else f"{name}-{index}" for index in range(1, count + 1)]
-
-
-VERSIONS = ("initlab", "python", "torch", "torchvision", "lightning", "numpy")
 
 
 def as_markdown(report: ClaimReport, pictures: bool = True) -> str:
@@ -142,20 +104,15 @@ def as_markdown(report: ClaimReport, pictures: bool = True) -> str:
         parts.append(markdown(report.verdict_table).strip())
     for name, (form, tables) in zip(report.stems(), report.tables, strict=True):
         if pictures and evidence.cells:
-            parts.append(f"![{_plain(form.alt)}]({name}.png)")
+            parts.append(f"![{plain_words(form.alt)}]({name}.png)")
         parts += [markdown(table).strip() for table in tables]
-    parts += left_out(report)
-    if report.provenance:
-        parts += [
-            "## How it was run",
-            "\n".join(f"- {name}: {_code(name, words)}" for name, words in report.provenance),
-        ]
+    parts += [*left_out(report), *how_it_was_run(report.evidence)]
     return "\n\n".join(parts) + "\n"
 
 
 def left_out(report: ClaimReport) -> list[str]:
     """Return the section on what a reader must know, as Markdown; nothing where there is nothing."""
-    told = "\n".join(f"- {_plain(note)}" for note in report.told)
+    told = "\n".join(f"- {plain_words(note)}" for note in report.told)
     return ["## Left out, and what a reader must know", told] if told else []
 
 
@@ -166,22 +123,3 @@ def as_latex(report: ClaimReport) -> str:
     name = report.evidence.sweep.replace("/", ":").replace("_", "-")
     head = f"% {report.evidence.sweep}; \\usepackage{{booktabs}}" + (f"; {SHORT}" if report.label else "")
     return head + "\n" + "\n".join(latex(table, f"{name}:{index}") for index, table in enumerate(tables, 1))
-
-
-def duration(seconds: float) -> str:
-    """Write a time in seconds, minutes or hours."""
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def _some(words: list[str]) -> str:
-    return ", ".join(words[:4]) + (f" and {len(words) - 4} more" if len(words) > 4 else "")
-
-
-def _plain(words: str) -> str:
-    return " ".join(words.split()).replace("<", "&lt;").replace("[", "(").replace("]", ")")
-
-
-def _code(name: str, words: str) -> str:
-    return f"`{words}`" if name == "command" else _plain(words)

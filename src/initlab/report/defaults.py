@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from initlab.configs_dir import configs_dir
-from initlab.report.groups import text
+from initlab.report.values import text
 
 
 def is_default(key: str, option: str, value: Any) -> bool:

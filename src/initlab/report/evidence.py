@@ -1,4 +1,4 @@
-"""What is known of a claim: the cells of its sweep with their results, and the published numbers.
+"""What is known of a sweep: its cells with their results, and the published numbers where it is of a claim.
 
 Results come from the output folder and from the record in the repository. What cannot be used is left out,
 and a note says so.
@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from initlab.errors import DataError, InitlabError
-from initlab.report.groups import look_up, number, plain
 from initlab.report.published import Published
 from initlab.report.published import read as read_published
+from initlab.report.values import look_up, number, plain
 from initlab.results.identity import NUMBERS_VERSION, numbers_version
 from initlab.results.record import Damaged, RunResult
 from initlab.results.recorded import Recorded, Rows, tables_of
@@ -60,10 +60,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Evidence:
-    """A sweep of a claim, or what is there of it.
+    """A sweep, or what is there of it.
 
     Args:
-        claim: ``arpit2019/fig4``.
+        claim: ``arpit2019/fig4``; nothing where the sweep is of none.
         sweep: its name: that of the claim, with an ending where it is reduced or varied.
         cells: of the sweep, in its order; none where it has not run.
         published: numbers of the paper.
@@ -99,10 +99,18 @@ class Evidence:
 def gather(
     sweep: str, claim: str, store: Store, recorded: Recorded | None = None, papers: Path | None = None
 ) -> Evidence:
-    """Read all that is known of a sweep of a claim; nothing that is damaged or missing stops it."""
+    """Read all that is known of a sweep; nothing that is damaged or missing stops it.
+
+    Args:
+        sweep: its name.
+        claim: that it is of, or nothing.
+        store: of the output folder.
+        recorded: the results in the repository; None leaves them out.
+        papers: folder of the published numbers; None for the project's.
+    """
     notes: list[str] = []
     try:
-        published = read_published(claim, papers)
+        published = read_published(claim, papers) if claim else Published()
     except DataError as error:
         published = Published()
         notes.append(f"Left out: the published numbers. {error}.")

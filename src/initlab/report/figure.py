@@ -14,10 +14,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
-from initlab.report.groups import Comparison, Group, mean_and_sd
+from initlab.report.comparison import Comparison, Group, mean_and_sd
+from initlab.report.provenance import settings
 from initlab.report.style import COLOURS, GREY, MARKERS, STYLE
-from initlab.results.metrics_csv import MetricsCsv
-from initlab.results.store import Store
 
 Curve = dict[float, float]
 """Validation accuracy in percent, by epoch."""
@@ -25,13 +24,13 @@ Curve = dict[float, float]
 LABEL_GAP = 0.105  # between names, as a fraction of the axes' height
 
 
-def curves(store: Store, comparison: Comparison) -> dict[str, list[Curve]]:
+def curves(comparison: Comparison) -> dict[str, list[Curve]]:
     """Read the validation curve of each finished run at its series' best learning rate."""
     read: dict[str, list[Curve]] = {}
     for series, group in comparison.best.items():
         read[series] = []
         for run in group.finished:
-            rows = MetricsCsv(store.folder(run.run_id).metrics_path).rows()
+            rows = comparison.evidence.tables(run.run_id).get("metrics", [])
             curve: Curve = {}
             for row in rows:
                 epoch, accuracy = row.get("epoch"), row.get("val/acc")
@@ -176,7 +175,8 @@ def label_ends(axes: Axes, comparison: Comparison, curves: Mapping[str, Sequence
 
 def caption(comparison: Comparison) -> str:
     """Say what was run and what the marks mean."""
-    lines = ["; ".join([*comparison.settings, f"n = {comparison.replicates} seeds at each point"])]
+    shared = settings(comparison.evidence)
+    lines = ["; ".join([*([shared] if shared else []), f"n = {comparison.replicates} seeds at each point"])]
     marks = "Left: dots are seeds, marks mean ± 1 sd, the filled mark is the best learning rate. "
     marks += "Right: mean, and band from lowest to highest seed."
     lines.append(marks)

@@ -9,6 +9,7 @@ from initlab.report.evidence import Cell
 
 Read = Callable[[Cell], float | None]
 ENDS = ("input", "head")
+FEWEST_LAYERS = 3  # that make a curve along the network
 
 
 def by_name(cell: Cell, prefix: str) -> dict[str, float]:

@@ -9,9 +9,9 @@ from typing import Any
 
 from initlab.report.defaults import is_default
 from initlab.report.evidence import Cell, Evidence
-from initlab.report.groups import label, text
 from initlab.report.measure import VALIDATION, Measure
 from initlab.report.published import Number
+from initlab.report.values import label, text
 
 SERIES = ("init", "init.directions", "init.distribution", "norm", "norm.position")
 STATUSES = ("diverged", "crashed", "killed", "refused", "missing")

@@ -10,7 +10,7 @@ from typing import Any
 
 from initlab.configs_dir import shipped
 from initlab.errors import DataError
-from initlab.report.groups import plain
+from initlab.report.values import plain
 
 LAST_COLUMNS = ("metric", "value", "spread", "n", "source")
 

@@ -11,10 +11,10 @@ from initlab.report.form.base import Form
 from initlab.report.form.curves import average, curves
 from initlab.report.form.lines import lines
 from initlab.report.form.profile import profile
-from initlab.report.groups import label
 from initlab.report.layers import drift, last, rise
 from initlab.report.measure import TEST, TEST_INTERVAL, Measure
 from initlab.report.points import SERIES, Points, points
+from initlab.report.values import label
 from initlab.report.verdict import Verdict, better, keeps
 
 DATA = ("data", "model.depth")

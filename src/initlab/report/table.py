@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from initlab.report.groups import text
 from initlab.report.measure import Measure, digits, with_spread
 from initlab.report.points import STATUSES, Point, Points
 from initlab.report.published import Number
+from initlab.report.values import text
 
 NOTHING = "—"
 

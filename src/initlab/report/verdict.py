@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from initlab.report.groups import text
 from initlab.report.measure import digits
 from initlab.report.points import Point, Points
 from initlab.report.statistic import (
@@ -17,6 +16,7 @@ from initlab.report.statistic import (
     mean_interval,
     mean_of_differences,
 )
+from initlab.report.values import text
 
 Outcome = Literal["holds", "does not hold", "undecided", "no verdict: n < 3"]
 FEWEST = 3  # runs on each side

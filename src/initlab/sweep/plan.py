@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hydra.core.override_parser.types import Override, Transformer
@@ -71,6 +71,8 @@ def plan(composer: Composer, arguments: Sequence[str]) -> Plan:
     varied = _varied([axes for _, axes in products])
     for experiment, axes in products:
         for cell, gone in _product(composer, experiment, axes, varied, {key_of(a) for a in rest}):
+            if len(names) > 1:
+                cell = replace(cell, axes={"experiment": cell.config["experiment"], **cell.axes})
             cells.setdefault(cell.run_id, cell)
             fallen |= gone
     if not cells:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from initlab.report.groups import REPLICATE, label, look_up
+from initlab.report.values import REPLICATE, label, look_up
 
 ALONE = ("model", "init", "norm", "lr", REPLICATE)
 TAGGED = ("experiment", "model", "init", "norm", "data")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from initlab.report.groups import Comparison, compare, mean_and_sd
+from initlab.report.comparison import Comparison, compare, mean_and_sd
 from initlab.results.store import NotFound, Store
 from initlab.tracking.login import logged_in
 

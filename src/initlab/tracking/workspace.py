@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from initlab.errors import ConfigError, InitlabError
-from initlab.report.groups import RATE, REPLICATE, number, varying
+from initlab.report.values import RATE, REPLICATE, number, varying
 from initlab.sweep.plan import Plan
 from initlab.tracking.metrics import ADDED, ALWAYS, BEST, EPOCH, FITTED, MEASURED, PLAYED, PLAYED_SCORE
 from initlab.tracking.upload import FIGURE

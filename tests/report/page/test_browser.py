@@ -12,8 +12,10 @@ import pytest
 from fabricated import fabricate
 from initlab.report.claim_report import ClaimReport
 from initlab.report.claims import find
+from initlab.report.comparison import compare
 from initlab.report.evidence import gather
-from initlab.report.site import write_claim, write_index
+from initlab.report.site import write_claim, write_index, write_sweep
+from initlab.report.sweep_report import SweepReport
 from initlab.results.store import Store
 
 BROWSER, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
@@ -24,6 +26,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning:selenium.*", "ignore::ResourceWarning"),
 ]
 NAME = "arpit2019/fig4"
+OWN = "sweep-0a1b2c"
 EVIL = "</script><img src=x onerror=document.title='taken'>"
 NUM_RUNS = 4 * 5 * 2 * 6
 
@@ -57,7 +60,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     none = [
         ClaimReport(other, gather(other.name, other.name, store, papers=folder)) for other in others if other
     ]
-    write_index([report, *none], [], folder / "report")
+    fabricate(store, OWN, cells, epochs=4)
+    write_sweep(SweepReport(compare(store, OWN)), folder / "report", index=True)
+    write_index([report, *none], [OWN], folder / "report")
     return folder / "report"
 
 
@@ -185,7 +190,22 @@ def test_a_click_or_a_key_shows_the_curves_of_a_run(open_: Callable[..., Any]) -
     assert page.get_log("browser") == []
 
 
-@pytest.mark.parametrize("name", [f"{NAME}.html", "index.html"])
+def test_a_sweep_of_ones_own_has_a_page_that_works_as_well(open_: Callable[..., Any]) -> None:
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    page = open_("index.html")
+    page.find_element("link text", OWN).click()
+    assert page.title == f"{OWN} · initlab"
+    assert EVIL in page.find_element("tag name", "main").text
+    page.find_element("css selector", "#runs button.run").click()
+    detail = WebDriverWait(page, 30).until(lambda _: page.find_elements("css selector", "tr.detail"))[0]
+    assert len(detail.find_elements("css selector", "svg path.peer")) == 10
+    page.find_element("link text", "All claims").click()
+    assert page.current_url.endswith("/index.html")
+    assert page.get_log("browser") == []
+
+
+@pytest.mark.parametrize("name", [f"{NAME}.html", f"{OWN}.html", "index.html"])
 @pytest.mark.parametrize("width", [320, 390])
 def test_a_phone_shows_the_page_without_moving_it_sideways(
     open_: Callable[..., Any], name: str, width: int
@@ -200,8 +220,9 @@ def test_a_phone_shows_the_page_without_moving_it_sideways(
     assert wide == [width, width]
 
 
-def test_every_control_has_a_name_and_every_table_a_caption(open_: Callable[..., Any]) -> None:
-    page = open_()
+@pytest.mark.parametrize("name", [f"{NAME}.html", f"{OWN}.html"])
+def test_every_control_has_a_name_and_every_table_a_caption(open_: Callable[..., Any], name: str) -> None:
+    page = open_(name)
     nameless = page.execute_script(
         "return [...document.querySelectorAll('input, select, button, svg[role=img]')].filter(e =>"
         " !(e.labels?.length || e.textContent.trim() || e.getAttribute('aria-label'))).map(e => e.outerHTML)"
@@ -229,9 +250,12 @@ return [...document.querySelectorAll(all)]
 """
 
 
+@pytest.mark.parametrize("name", [f"{NAME}.html", f"{OWN}.html"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_words_stand_out_from_their_ground_by_day_and_night(open_: Callable[..., Any], scheme: str) -> None:
-    page = open_()
+def test_words_stand_out_from_their_ground_by_day_and_night(
+    open_: Callable[..., Any], name: str, scheme: str
+) -> None:
+    page = open_(name)
     media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
     page.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
     try:

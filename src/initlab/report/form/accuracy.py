@@ -7,8 +7,8 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from initlab.report.form.base import PAPER, Form, look, short
-from initlab.report.groups import text
 from initlab.report.points import Point, Points
+from initlab.report.values import text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

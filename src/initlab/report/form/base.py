@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from initlab.report.groups import text
 from initlab.report.measure import Measure, digits
 from initlab.report.points import Points
 from initlab.report.style import COLOURS as SERIES_COLOURS
 from initlab.report.style import GREY, MARKERS, STYLE
+from initlab.report.values import text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

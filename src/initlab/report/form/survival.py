@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from initlab.report.form.base import INK, PAPER, Form, look
-from initlab.report.groups import text
 from initlab.report.points import Points
+from initlab.report.values import text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from initlab.report.claim_report import ClaimReport
 from initlab.report.page.claim_page import label_of, verdict_label
 from initlab.report.page.html import document
+from initlab.report.page.parts import section
 
 
 def index_page(reports: Sequence[ClaimReport], others: Sequence[str]) -> str:
@@ -21,12 +22,12 @@ def index_page(reports: Sequence[ClaimReport], others: Sequence[str]) -> str:
     """
     run = [report for report in reports if report.evidence.cells]
     ran = f"{len(run)} of {len(reports)} pages have runs behind them"
-    parts = [_section("All claims", _table(reports))]
+    parts = [section("All claims", _table(reports))]
     for paper, group in groupby(run, key=lambda report: report.claim.paper):
-        parts.append(_section(paper, f'<div class="cards">{"".join(map(_card, group))}</div>'))
+        parts.append(section(paper, f'<div class="cards">{"".join(map(_card, group))}</div>'))
     if others:
-        items = "".join(f'<li><a href="{quote(name)}.md">{escape(name)}</a></li>' for name in others)
-        parts.append(_section("Other sweeps", f"<ul>{items}</ul>"))
+        items = "".join(f'<li><a href="{quote(name)}.html">{escape(name)}</a></li>' for name in others)
+        parts.append(section("Other sweeps", f"<ul>{items}</ul>"))
     header = (
         '<header><h1>Every figure and table, and what was measured here</h1><p class="lead">'
         "One line per figure or table of the papers: whether what it states holds on our runs, decided by a "
@@ -86,7 +87,3 @@ def _card(report: ClaimReport) -> str:
 
 def _link(report: ClaimReport) -> str:
     return f"{quote(report.evidence.sweep)}.html"
-
-
-def _section(title: str, inside: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>{inside}</section>\n"

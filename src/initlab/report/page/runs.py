@@ -9,7 +9,8 @@ from typing import Any
 
 from initlab.report.evidence import Cell, Evidence
 from initlab.report.form.curves import finite
-from initlab.report.groups import number, text, varying
+from initlab.report.layers import FEWEST_LAYERS
+from initlab.report.values import number, text, varying
 from initlab.results.metrics_csv import Cell as Entry
 
 COLUMNS = {
@@ -18,7 +19,6 @@ COLUMNS = {
 }  # fmt: skip
 MOST_POINTS = 60  # of a curve; a page of 5,000 runs stays within some megabytes
 MOST_CURVES = 8
-FEWEST_LAYERS = 3
 Curve = list[list[float | None]]
 
 
@@ -58,7 +58,8 @@ def _row(cell: Cell, axes: Sequence[str], metrics: Sequence[str]) -> list[Any]:
 
 
 def _facts(cell: Cell, evidence: Evidence) -> list[list[str]]:
-    facts = [["run it again", again(cell, evidence)]]
+    command = again(cell, evidence)
+    facts = [["run it again", command]] if command else []
     if cell.result is None:
         return [["result", "none: it has not run, is running, or what it left was left out"], *facts]
     if cell.result.error:
@@ -72,11 +73,15 @@ def _facts(cell: Cell, evidence: Evidence) -> list[list[str]]:
 
 
 def again(cell: Cell, evidence: Evidence) -> str:
-    """Return the command that carries out one run of a sweep."""
-    scale = ["scale=laptop"] if evidence.reduced else []
-    fixed = evidence.manifest.get("fixed", [])
-    axes = (f"{key}={_typed(value)}" for key, value in cell.axes.items())
-    return f"python train.py {' '.join(map(quote, [f'experiment={evidence.claim}', *scale, *fixed, *axes]))}"
+    """Return the command that carries out one run of a sweep; nothing where its manifest does not tell it."""
+    experiment = evidence.claim or evidence.manifest.get("experiment")
+    if not experiment and "fixed" not in evidence.manifest:
+        return ""
+    words = [f"experiment={experiment}"] if experiment else []
+    words += ["scale=laptop"] if evidence.reduced else []
+    words += evidence.manifest.get("fixed", [])
+    words += [f"{key}={_typed(value)}" for key, value in cell.axes.items()]
+    return f"python train.py {' '.join(map(quote, words))}"
 
 
 def _typed(value: Any) -> str:

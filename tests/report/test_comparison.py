@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from initlab.report.groups import Group, Run, compare, mean_and_sd, number, shared_settings, varying
+from initlab.report.comparison import Group, Run, compare, mean_and_sd
+from initlab.report.values import number, shared_settings, varying
 from initlab.results.store import NotFound, Store
 
 Fabricate = Callable[..., None]

@@ -1,0 +1,171 @@
+"""The report of a sweep of no claim: each init at each learning rate over seeds, or what was probed."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from initlab.report import unjudged
+from initlab.report.comparison import Comparison, Group, Split, mean_and_sd
+from initlab.report.evidence import Cell, Evidence
+from initlab.report.form.base import Form, render
+from initlab.report.header import sentences
+from initlab.report.layers import Read, last, start
+from initlab.report.measure import digits, with_spread
+from initlab.report.provenance import counts, how_it_was_run, plain_words, settings
+from initlab.report.table import NOTHING, Table, latex, markdown
+
+OTHERS = ("killed", "refused", "missing")
+HOW_CHOSEN = (
+    "The best lr (*) has the highest mean validation accuracy, where a diverged run counts as 0; "
+    "mean ± sd over the n finished runs."
+)
+HOW_READ = "mean ± sd over the n finished runs that have the number."
+
+
+@dataclass(frozen=True)
+class SweepReport:
+    """All that is shown of a sweep.
+
+    Where no run has an accuracy, as those that probe or play, its figures are forms as of a claim.
+    """
+
+    comparison: Comparison
+
+    @property
+    def evidence(self) -> Evidence:
+        """The sweep and its results."""
+        return self.comparison.evidence
+
+    @cached_property
+    def forms(self) -> list[Form]:
+        """The figures of a sweep without accuracies."""
+        return [] if self.comparison.has_accuracy else unjudged.forms(self.evidence)
+
+    @cached_property
+    def tables(self) -> list[Table]:
+        """Each series at its best learning rate and then every one, in percent; or every number."""
+        if self.comparison.has_accuracy:
+            return _accuracies(self.comparison)
+        found = _numbers(self.comparison)
+        return [found] if found.rows else []
+
+    @property
+    def heading(self) -> str:
+        """What was run, in a line, with the count of each status."""
+        told = f"{self.evidence.sweep}: {counts(self.evidence)}"
+        shared = settings(self.evidence)
+        return f"{told} ({shared})" if shared else told
+
+    @cached_property
+    def told(self) -> list[str]:
+        """What was left out, and what the head of the experiment's file tells a reader."""
+        experiment = self.evidence.manifest.get("experiment")
+        return [*self.evidence.notes, *(sentences(experiment, self.evidence.reduced) if experiment else ())]
+
+    @property
+    def alts(self) -> list[str]:
+        """What a person who cannot see the figures would miss, in words, of each."""
+        if not self.comparison.has_accuracy:
+            return [form.alt for form in self.forms]
+        best = [
+            f"{series}: {percent(group, 'val')} at lr {rate(group.lr)}"
+            for series, group in self.comparison.best.items()
+        ]
+        told = "Validation accuracy (%) against learning rate, and over epochs at each series' best one"
+        return [f"{told}. {'; '.join(best)}. The tables hold all numbers."]
+
+    def figures(self) -> list[dict[str, bytes]]:
+        """Draw each figure, as ``png`` and ``svg``."""
+        if not self.comparison.has_accuracy:
+            return [render(form) for form in self.forms]
+        from initlab.report.figure import curves, draw  # matplotlib takes longer to import than all else
+
+        return [draw(self.comparison, curves(self.comparison))]
+
+    def stems(self) -> list[str]:
+        """Name the files of the figures: after the sweep, numbered where there are several."""
+        name, count = self.evidence.sweep.rpartition("/")[2], len(self.alts)
+        return [name if count == 1 else f"{name}-{index}" for index in range(1, count + 1)]
+
+
+def as_markdown(report: SweepReport) -> str:
+    """Write the report as Markdown, with links to its pictures."""
+    parts = [f"# {report.evidence.sweep}", report.heading]
+    parts += [
+        f"![{plain_words(alt)}]({stem}.png)" for alt, stem in zip(report.alts, report.stems(), strict=True)
+    ]
+    parts += [markdown(table).strip() for table in report.tables]
+    if report.told:
+        lines = "\n".join(f"- {plain_words(note)}" for note in report.told)
+        parts += ["## Left out, and what a reader must know", lines]
+    return "\n\n".join([*parts, *how_it_was_run(report.evidence)]) + "\n"
+
+
+def as_latex(report: SweepReport) -> str:
+    """Write the tables for LaTeX; the preamble needs booktabs."""
+    name = report.evidence.sweep.replace("/", ":").replace("_", "-")
+    made = [latex(table, f"{name}:{index}") for index, table in enumerate(report.tables, 1)]
+    return f"% {report.evidence.sweep}; \\usepackage{{booktabs}}\n" + "\n".join(made)
+
+
+def _accuracies(comparison: Comparison) -> list[Table]:
+    others = [status for status in OTHERS if comparison.evidence.count(status)]
+    columns = (comparison.axis, "lr", "val acc (%)", "test acc (%)", "n", "diverged", "crashed", *others)
+
+    def row(group: Group) -> tuple[str, ...]:
+        best = "*" if comparison.best[group.series] is group else ""
+        ends = [str(group.count(status)) for status in ("diverged", "crashed", *others)]
+        accuracies = percent(group, "val"), percent(group, "test")
+        return (group.series, rate(group.lr) + best, *accuracies, str(len(group.finished)), *ends)
+
+    def table(title: str, groups: Iterable[Group]) -> Table:
+        return Table(title, columns, tuple(map(row, groups)), note=HOW_CHOSEN)
+
+    return [
+        table(f"Each {comparison.axis} at its best learning rate", comparison.best.values()),
+        table("Every learning rate", comparison.groups),
+    ]
+
+
+def _numbers(comparison: Comparison) -> Table:
+    """Return a row for each group and number, of those along the network the first and the last."""
+    cells = {cell.run_id: cell for cell in comparison.evidence.cells}
+    several = len({group.lr for group in comparison.groups}) > 1
+    rows = []
+    for group in comparison.groups:
+        ended = [cells[run.run_id] for run in group.runs if run.status == "ok"]
+        place = (group.series, rate(group.lr)) if several else (group.series,)
+        for name, read in _readers(ended):
+            values = [value for cell in ended if (value := read(cell)) is not None]
+            if found := mean_and_sd(values):
+                mean, sd = found
+                written = digits(mean) if sd is None else with_spread(mean, sd)
+                rows.append((*place, name, written, str(len(values))))
+    columns = (comparison.axis, *(["lr"] if several else []), "number", "value", "n")
+    return Table("Every number", columns, tuple(rows), len(columns) - 2, HOW_READ)
+
+
+def _readers(cells: Sequence[Cell]) -> Iterator[tuple[str, Read]]:
+    for name in dict.fromkeys(name for cell in cells if cell.result for name in cell.result.metrics):
+        if name.count("/") < 2:
+            yield name, operator.methodcaller("metric", name)
+    for prefix in unjudged.families(cells):
+        yield f"{prefix}, first layer", start(prefix)
+        yield f"{prefix}, last layer before the head", last(prefix)
+
+
+def percent(group: Group, split: Split) -> str:
+    """Write mean ± sd over the finished runs, in percent."""
+    spread = mean_and_sd(group.accuracies(split))
+    if spread is None:
+        return NOTHING
+    mean, sd = spread
+    return f"{100 * mean:.1f}" if sd is None else f"{100 * mean:.1f} ± {100 * sd:.1f}"
+
+
+def rate(lr: float | None) -> str:
+    """Write a learning rate."""
+    return "?" if lr is None else f"{lr:g}"

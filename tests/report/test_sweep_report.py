@@ -1,0 +1,175 @@
+"""A report says mean, spread and counts, and is written whole from results alone."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from fabricated import fabricate as fabricate_metrics
+from initlab.report.comparison import compare
+from initlab.report.site import write_sweep
+from initlab.report.sweep_report import SweepReport, as_latex, as_markdown
+from initlab.report.table import terminal
+from initlab.results.atomic import OutputError
+from initlab.results.store import NotFound, Store
+
+Fabricate = Callable[..., None]
+CELLS: list[Any] = [
+    *[("pytorch", 0.1, seed, "ok", 0.25) for seed in range(2)],
+    *[("pytorch", 1.0, seed, "diverged", None) for seed in range(2)],
+    *[("proposed", 0.1, seed, "ok", 0.75 + 0.125 * seed) for seed in range(2)],
+    ("proposed", 1.0, 0, "ok", 0.5),
+    ("proposed", 1.0, 1, "crashed", None),
+]
+
+
+def of(store: Store, name: str = "quickstart") -> SweepReport:
+    return SweepReport(compare(store, name))
+
+
+def test_tables_show_mean_and_spread_at_the_best_rate_and_at_all(fabricate: Fabricate, store: Store) -> None:
+    fabricate(CELLS)
+    best, every = of(store).tables
+    assert best.columns == ("init", "lr", "val acc (%)", "test acc (%)", "n", "diverged", "crashed")
+    assert best.rows == (
+        ("pytorch", "0.1*", "25.0 ± 0.0", "12.5 ± 0.0", "2", "0", "0"),
+        ("proposed", "0.1*", "81.2 ± 8.8", "68.8 ± 8.8", "2", "0", "0"),
+    )
+    assert every.rows[1] == ("pytorch", "1", "—", "—", "0", "2", "0")
+    assert every.rows[3] == ("proposed", "1", "50.0", "37.5", "1", "0", "1")
+
+
+def test_runs_of_code_that_changed_in_between_are_told(fabricate: Fabricate, store: Store) -> None:
+    fabricate(CELLS)
+    assert of(store).told == []
+    path = store.folder(of(store).comparison.runs[-3].run_id).result_path
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"git": {"commit": "c", "diff": "d"}}))
+    [told] = of(store).told
+    assert told.startswith("Between these runs the code was changed without a commit, to 2 states in all")
+    assert told in as_markdown(of(store))
+
+
+def test_a_damaged_result_is_left_out_and_told(fabricate: Fabricate, store: Store) -> None:
+    fabricate(CELLS)
+    store.folder(of(store).comparison.runs[0].run_id).result_path.write_text("{")
+    report = of(store)
+    assert report.heading.startswith("quickstart: 4 of 8 runs finished, 2 diverged, 1 crashed, 1 missing")
+    assert len(report.told) == 1
+    assert report.told[0].startswith("Left out: ")
+
+
+def test_runs_that_are_missing_or_killed_have_a_column_only_where_there_are_any(
+    fabricate: Fabricate, store: Store
+) -> None:
+    fabricate([*CELLS, ("he", 0.1, 0, "missing", None), ("he", 0.1, 1, "killed", None)])
+    every = of(store).tables[1]
+    assert every.columns[-2:] == ("killed", "missing")
+    assert every.rows[-1][-2:] == ("1", "1")
+
+
+def test_the_console_and_every_file_say_the_same(fabricate: Fabricate, store: Store) -> None:
+    fabricate(CELLS)
+    report = of(store)
+    console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    with console.file:
+        console.print(*terminal(report.tables))
+    page, *_ = write_sweep(report, store.output_dir / "report")
+    latex = as_latex(report).replace(r"$\pm$", "±")
+    for shown in (console.export_text(), as_markdown(report), latex, page.read_text()):
+        for words in ("81.2 ± 8.8", "50.0", "a diverged run counts as 0"):
+            assert words in shown
+    for shown in (as_markdown(report), page.read_text()):
+        assert "5 of 8 runs finished, 2 diverged, 1 crashed" in shown
+        assert "python train.py -m experiment=quickstart" in shown
+
+
+def test_writes_a_page_two_pictures_and_the_tables_with_a_link(fabricate: Fabricate, store: Store) -> None:
+    fabricate(CELLS, name="mine/lr")
+    paths = write_sweep(of(store, "mine/lr"), store.output_dir / "report")
+    folder = store.output_dir / "report" / "mine"
+    assert paths == [folder / f"lr.{kind}" for kind in ("html", "png", "svg", "md", "tex")]
+    assert paths[1].read_bytes().startswith(b"\x89PNG")
+    assert "(lr.png)" in paths[3].read_text()
+    assert sorted(folder.iterdir()) == sorted(paths)
+
+
+def test_the_page_leads_to_an_index_where_there_is_one(fabricate: Fabricate, store: Store) -> None:
+    fabricate(CELLS, name="mine/lr")
+    folder = store.output_dir / "report"
+    link = '<a href="../index.html">'
+    assert link not in write_sweep(of(store, "mine/lr"), folder)[0].read_text()
+    assert link in write_sweep(of(store, "mine/lr"), folder, index=True)[0].read_text()
+    (folder / "index.html").write_text("")
+    assert link in write_sweep(of(store, "mine/lr"), folder)[0].read_text()
+
+
+def test_draws_the_same_files_from_the_same_results(fabricate: Fabricate, store: Store) -> None:
+    fabricate(CELLS)
+    once, again = (
+        [path.read_bytes() for path in write_sweep(of(store), store.output_dir / "report")] for _ in range(2)
+    )
+    assert once == again
+
+
+def test_a_sweep_without_any_number_has_a_page_and_no_picture(fabricate: Fabricate, store: Store) -> None:
+    fabricate([("he", 0.1, 0, "missing", None), ("he", 0.1, 1, "crashed", None)])
+    page, text, _ = write_sweep(of(store), store.output_dir / "report")
+    assert "0 of 2 runs finished, 1 crashed, 1 missing" in text.read_text()
+    assert "![" not in text.read_text()
+    assert "<figure" not in page.read_text()
+    assert '<div id="runs">' in page.read_text()
+
+
+def test_probes_are_drawn_along_the_network_and_their_ends_written(store: Store) -> None:
+    path = ("hidden.0", "hidden.1", "hidden.2", "head")
+    values = {"he": (1.0, 2.0, 4.0, 9.0), "proposed": (1.0, 1.0, 1.0, 9.0)}
+    cells = [
+        (
+            {"init": init, "seed": seed},
+            "ok",
+            {
+                **{f"signal/forward_ratio/{name}": along[i] + seed for i, name in enumerate(path)},
+                **{f"signal/log10_forward_ratio/{name}": 0.0 for name in path},
+                "hessian/spectral_norm": 2.0 * seed,
+            },
+        )
+        for init, along in values.items()
+        for seed in range(3)
+    ]
+    fabricate_metrics(store, "mine", cells)
+    report = of(store, "mine")
+    [form] = report.forms  # and none of the logarithm of the same
+    assert form.title == "signal/forward_ratio along the network."
+    assert {row[:4] for row in report.tables[0].rows} == {
+        ("he", "hessian/spectral_norm", "2.00 ± 2.00", "3"),
+        ("he", "signal/forward_ratio, first layer", "2.00 ± 1.00", "3"),
+        ("he", "signal/forward_ratio, last layer before the head", "5.00 ± 1.00", "3"),
+        ("proposed", "hessian/spectral_norm", "2.00 ± 2.00", "3"),
+        ("proposed", "signal/forward_ratio, first layer", "2.00 ± 1.00", "3"),
+        ("proposed", "signal/forward_ratio, last layer before the head", "2.00 ± 1.00", "3"),
+    }
+    paths = write_sweep(report, store.output_dir / "report")
+    assert [file.suffix for file in paths] == [".html", ".png", ".svg", ".md", ".tex"]
+
+
+def test_agents_are_drawn_by_their_return(store: Store) -> None:
+    cells = [({"init": i, "seed": s}, "ok", {"train/return": 3.0 + s}) for i in ("a", "b") for s in range(2)]
+    fabricate_metrics(store, "mine", cells, epochs=3)
+    report = of(store, "mine")
+    assert [form.title for form in report.forms] == ["Return over epochs."]
+    assert ("a", "train/return", "3.50 ± 0.71", "2") in report.tables[0].rows
+
+
+def test_a_sweep_that_is_not_there_is_not_found(store: Store) -> None:
+    with pytest.raises(NotFound):
+        of(store, "nope")
+
+
+def test_a_report_folder_that_cannot_be_made_is_a_sentence(fabricate: Fabricate, store: Store) -> None:
+    fabricate(CELLS)
+    Path(store.output_dir / "report").write_text("in the way")
+    with pytest.raises(OutputError, match=r"cannot write .*report"):
+        write_sweep(of(store), store.output_dir / "report")
