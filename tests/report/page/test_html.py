@@ -137,9 +137,12 @@ def test_data_comes_back_and_no_string_ends_its_element(content: object) -> None
 
 
 def test_a_page_asks_for_nothing_outside_itself(tmp_path: Path) -> None:
-    page, _ = page_of(tmp_path, ["proposed"])
+    page, report = page_of(tmp_path, ["proposed"])
     assert "default-src 'none'" in page
-    assert re.findall(r'(?:src|href)="(?!#|data:)([^"]*)"', page) == []
+    asked = re.compile(r'(?:src|href)="(?!#|data:)([^"]*)"')
+    assert asked.findall(page) == []
+    figures = [figure["svg"] for figure in report.figures()]
+    assert asked.findall(claim_page(report, figures, index=True)) == ["../index.html"]
     assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", page).replace(
         "http://www.w3.org/2000/svg", ""
     ).replace("http-equiv", "")

@@ -24,11 +24,11 @@ def claim_page(report: ClaimReport, figures: Sequence[bytes], index: bool = Fals
     """
     claim, evidence = report.claim, report.evidence
     sections = [section("Verdict", _verdicts(report))] if report.findings.verdicts else []
-    for index, (svg, (form, tables)) in enumerate(zip(figures, report.tables, strict=True)):
+    for place, (svg, (form, tables)) in enumerate(zip(figures, report.tables, strict=True)):
         caption = f"{report.label.capitalize()}. " if report.label else ""
         caption += report.counts.capitalize() + "."
-        inside = figure_html(svg, f"{report.label} {form.alt}".strip(), caption, f"f{index}")
-        inside += "".join(table_html(table, f"t{index}-{i}") for i, table in enumerate(tables))
+        inside = figure_html(svg, f"{report.label} {form.alt}".strip(), caption, f"f{place}")
+        inside += "".join(table_html(table, f"t{place}-{i}") for i, table in enumerate(tables))
         sections.append(section(form.title, inside))
     reduced = f'<p class="reduced" role="note"><strong>{escape(REDUCED)}</strong></p>' if report.label else ""
     statement = f'<p class="lead">{escape(claim.statement)}</p>' if claim.statement else ""
