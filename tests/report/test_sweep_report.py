@@ -32,14 +32,39 @@ def of(store: Store, name: str = "quickstart") -> SweepReport:
 
 def test_tables_show_mean_and_spread_at_the_best_rate_and_at_all(fabricate: Fabricate, store: Store) -> None:
     fabricate(CELLS)
-    best, every = of(store).tables
+    best, against, every = of(store).tables
     assert best.columns == ("init", "lr", "val acc (%)", "test acc (%)", "n", "diverged", "crashed")
     assert best.rows == (
         ("pytorch", "0.1*", "25.0 ± 0.0", "12.5 ± 0.0", "2", "0", "0"),
         ("proposed", "0.1*", "81.2 ± 8.8", "68.8 ± 8.8", "2", "0", "0"),
     )
+    assert against.rows == (("pytorch", "—", "—", "2 and 2", "no verdict: n < 3"),)
     assert every.rows[1] == ("pytorch", "1", "—", "—", "0", "2", "0")
     assert every.rows[3] == ("proposed", "1", "50.0", "37.5", "1", "0", "1")
+
+
+def test_the_best_is_held_against_the_others_with_a_diverged_run_as_nothing(
+    fabricate: Fabricate, store: Store
+) -> None:
+    fabricate(
+        [
+            *[("proposed", 0.1, seed, "ok", 0.7 + 0.1 * seed) for seed in range(3)],
+            *[("close", 0.1, seed, "ok", 0.65 + 0.1 * seed) for seed in range(3)],
+            *[("far", 0.1, seed, "ok", 0.225 + 0.1 * seed) for seed in range(3)],
+            *[("apt to diverge", 0.1, seed, "ok", 0.9) for seed in range(2)],
+            ("apt to diverge", 0.1, 2, "diverged", None),
+        ]
+    )
+    against = of(store).tables[1]
+    assert against.columns[:2] == ("proposed against", "test acc more by")
+    rows = {row[0]: row[1:] for row in against.rows}
+    assert list(rows) == ["close", "far", "apt to diverge"]
+    assert (rows["far"][0], rows["far"][2], rows["far"][3]) == ("47.5", "3 and 3", "is better")
+    assert (rows["close"][0], rows["close"][3]) == ("5.0", "undecided")
+    low, high = map(float, rows["far"][1].strip("[]").split(", "))
+    assert 0 < low < 47.5 < high
+    # In test accuracies 77.5, 77.5 and 0 are 51.7, and not 77.5.
+    assert (rows["apt to diverge"][0], rows["apt to diverge"][3]) == ("15.8", "undecided")
 
 
 def test_runs_of_code_that_changed_in_between_are_told(fabricate: Fabricate, store: Store) -> None:
@@ -65,7 +90,7 @@ def test_runs_that_are_missing_or_killed_have_a_column_only_where_there_are_any(
     fabricate: Fabricate, store: Store
 ) -> None:
     fabricate([*CELLS, ("he", 0.1, 0, "missing", None), ("he", 0.1, 1, "killed", None)])
-    every = of(store).tables[1]
+    every = of(store).tables[-1]
     assert every.columns[-2:] == ("killed", "missing")
     assert every.rows[-1][-2:] == ("1", "1")
 

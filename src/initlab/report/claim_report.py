@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from initlab.report.claims import Claim, Findings
+from initlab.report.evidence import REDUCED as ENDING
 from initlab.report.evidence import Evidence
 from initlab.report.form.base import Form, render
 from initlab.report.header import sentences
@@ -65,9 +66,13 @@ class ClaimReport:
             "0.025 for it; it does not hold where the same is so of its opposite, and is undecided in "
             "between. There is no verdict below three runs on each side."
         )
-        return Table(
-            "What the paper states, tested on our runs", ("statement", "verdict", "evidence"), rows, 3, note
+        own = self.evidence.sweep.removesuffix(ENDING) == self.claim.name
+        title = (
+            "What the paper states, tested on our runs"
+            if own
+            else "What the paper states of its methods, asked of these"
         )
+        return Table(title, ("statement", "verdict", "evidence"), rows, 3, note)
 
     @property
     def told(self) -> list[str]:

@@ -15,12 +15,18 @@ from initlab.report.header import sentences
 from initlab.report.layers import Read, last, start
 from initlab.report.measure import digits, with_spread
 from initlab.report.provenance import counts, how_it_was_run, plain_words, settings
+from initlab.report.statistic import difference_of_means
 from initlab.report.table import NOTHING, Table, latex, markdown
+from initlab.report.verdict import FEWEST
 
 OTHERS = ("killed", "refused", "missing")
 HOW_CHOSEN = (
     "The best lr (*) has the highest mean validation accuracy, where a diverged run counts as 0; "
     "mean ± sd over the n finished runs."
+)
+HOW_COMPARED = (
+    "In percentage points, each at its best lr, a diverged run as 0; the bootstrap interval of the "
+    "difference decides, and is not widened for several comparisons."
 )
 HOW_READ = "mean ± sd over the n finished runs that have the number."
 
@@ -46,7 +52,7 @@ class SweepReport:
 
     @cached_property
     def tables(self) -> list[Table]:
-        """Each series at its best learning rate and then every one, in percent; or every number."""
+        """Each series at its best rate, the best of them against the others, every rate; or every number."""
         if self.comparison.has_accuracy:
             return _accuracies(self.comparison)
         found = _numbers(self.comparison)
@@ -126,7 +132,39 @@ def _accuracies(comparison: Comparison) -> list[Table]:
 
     return [
         table(f"Each {comparison.axis} at its best learning rate", comparison.best.values()),
+        *_differences(comparison),
         table("Every learning rate", comparison.groups),
+    ]
+
+
+def _differences(comparison: Comparison) -> list[Table]:
+    """Return a table of the best series by validation against each other one; none of a single series."""
+    best = sorted(comparison.best.values(), key=lambda group: -1.0 if group.score is None else group.score)
+    split: Split = "test" if any(group.accuracies("test") for group in best) else "val"
+    if len(best) < 2:
+        return []
+    accuracies = {
+        group.series: [100 * value for value in group.accuracies(split)] + [0.0] * group.count("diverged")
+        for group in best
+    }
+    leader = best[-1].series
+    rows = []
+    for series in comparison.series:
+        if series == leader:
+            continue
+        sides = accuracies[leader], accuracies[series]
+        counts = " and ".join(str(len(side)) for side in sides)
+        if min(map(len, sides)) < FEWEST:
+            rows.append((series, NOTHING, NOTHING, counts, f"no verdict: n < {FEWEST}"))
+            continue
+        found = difference_of_means(*sides)
+        like = max(abs(found.low), abs(found.high))
+        value, low, high = (digits(end, like=like) for end in (found.value, found.low, found.high))
+        word = "is better" if found.low > 0 else "is worse" if found.high < 0 else "undecided"
+        rows.append((series, value, f"[{low}, {high}]", counts, word))
+    columns = (f"{leader} against", f"{split} acc more by", "95% interval", "n", "verdict")
+    return [
+        Table(f"{leader}, the best by validation, against the others", columns, tuple(rows), 1, HOW_COMPARED)
     ]
 
 

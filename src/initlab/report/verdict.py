@@ -60,7 +60,7 @@ def better(
     verdicts = []
     for a in points.at(first, panel):
         others = [b for b in points.at(second, a.panel) if b.x == a.x]
-        if others and (a.cells or others[0].cells) and (at is None or at(a.x)):
+        if others and a.cells and others[0].cells and (at is None or at(a.x)):
             verdicts.append(_compare(points, a, others[0]))
     return tuple(verdicts)
 
