@@ -163,9 +163,7 @@ def _differences(comparison: Comparison) -> list[Table]:
         word = "is better" if found.low > 0 else "is worse" if found.high < 0 else "undecided"
         rows.append((series, value, f"[{low}, {high}]", counts, word))
     columns = (f"{leader} against", f"{split} acc more by", "95% interval", "n", "verdict")
-    return [
-        Table(f"{leader}, the best by validation, against the others", columns, tuple(rows), 1, HOW_COMPARED)
-    ]
+    return [Table("The best by validation against the others", columns, tuple(rows), 1, HOW_COMPARED)]
 
 
 def _numbers(comparison: Comparison) -> Table:
