@@ -152,8 +152,12 @@ def pool(options: argparse.Namespace, folder: Path) -> tuple[list[list[str]], An
 def store(options: argparse.Namespace, folder: Path) -> tuple[list[list[str]], Any]:
     """List, count and tabulate results that were written beforehand, by whole commands."""
     write_results(folder, options.results)
-    tabulate = "import sys; from initlab.results.store import Store; from initlab.report import summary;"
-    tabulate += "from initlab.cli.console import print_; print_(summary.table(Store(sys.argv[1]), 'grid'))"
+    tabulate = (
+        "import sys; from initlab.results.store import Store; from initlab.report.comparison import compare;"
+        "from initlab.report.sweep_report import SweepReport; from initlab.report.table import terminal;"
+        "from initlab.cli.console import print_; from rich.console import Group;"
+        "print_(Group(*terminal(SweepReport(compare(Store(sys.argv[1]), 'grid')).tables)))"
+    )
     commands = {
         "list": [sys.executable, "-m", "initlab", "list", "-o", str(folder)],
         "status": [sys.executable, "-m", "initlab", "status", "-o", str(folder)],

@@ -13,7 +13,8 @@ from initlab.report.evidence import Cell as Shown
 from initlab.report.evidence import Evidence
 from initlab.report.page.runs import again
 from initlab.results.identity import run_id
-from initlab.sweep.compose import Composer, config_loader
+from initlab.sweep.argv import rewrite
+from initlab.sweep.compose import Composer, config_loader, parse
 from initlab.sweep.grid import manifest
 from initlab.sweep.plan import plan
 from initlab.sweep.scale import form_of_run
@@ -150,6 +151,10 @@ def test_so_it_is_of_a_run_with_something_else_in_it(name: str, more: list[str],
         ["experiment=quickstart", "lr=0.5"],
         ["experiment=quickstart,arpit2019/fig1", "seed=0"],
         ["experiment=arpit2019/fig2,arpit2019/fig4", "seed=0", "scale=laptop", "init=he"],
+        ["data=digits", "model=mlp,cnn", "model.depth=5", "init=he", "seed=3-3"],
+        ["experiment=arpit2019/table1", "model=wrn", "data=digits", "seed=0"],
+        ["experiment=risotto/fig5", "init=he,proposed", "norm=weight", "seed=0"],
+        ["init=he,proposed", "norm=weight", "init.mode=fan_out", "optim=sgd,adam", "optim.momentum=0.5"],
     ],
 )
 def test_so_it_is_of_a_run_of_ones_own_sweep(words: list[str], composer: Composer) -> None:
@@ -157,13 +162,15 @@ def test_so_it_is_of_a_run_of_ones_own_sweep(words: list[str], composer: Compose
 
 
 def assert_shown_command_is_the_run(composer: Composer, name: str, *more: str) -> None:
-    planned = plan(composer, [*([f"experiment={name}"] if name else []), *more])
+    typed = rewrite(["-m", *([f"experiment={name}"] if name else []), *more])
+    planned = plan(composer, [word for word in typed if word != "-m"])
     sweep = manifest(planned, [])
     evidence = Evidence(name, planned.name, reduced=planned.scale == "laptop", manifest=sweep)
     for cell in (planned.cells[0], planned.cells[len(planned.cells) // 2], planned.cells[-1]):
         python, program, *words = shlex.split(again(Shown(cell.run_id, cell.axes), evidence))
         assert (python, program) == ("python", "train.py")
-        own = [word for word in words if not word.startswith("scale=")]
+        own = [word for word in rewrite(words) if not word.startswith("scale=")]
+        assert not any(parse(word).is_sweep_override() for word in own)
         assert run_id(composer.compose([*form_of_run(composer, words)[0], *own])) == cell.run_id
 
 

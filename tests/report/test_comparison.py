@@ -136,3 +136,17 @@ def test_settings_are_those_that_all_runs_share() -> None:
     ]
     assert shared_settings(configs) == ("data digits", "model mlp (width 64)", "epochs 3")
     assert shared_settings([]) == ()
+
+
+def test_settings_that_read_alike_are_no_seeds_of_each_other(fabricate: Fabricate, store: Store) -> None:
+    from fabricated import fabricate as with_axes
+
+    cells = [
+        ({"model.widths": widths, "seed": seed}, "ok", {"val/acc": 0.5})
+        for widths in ("[8,16,32,64,3]", "[16,8,64,32,3]")
+        for seed in range(2)
+    ]
+    with_axes(store, "mine", cells)
+    comparison = compare(store, "mine")
+    assert [len(group.runs) for group in comparison.groups] == [2, 2]
+    assert len(comparison.series) == 2

@@ -26,6 +26,9 @@ CELLS: list[Any] = [
 ]
 
 
+ENDS = "last layer before the head"
+
+
 def of(store: Store, name: str = "quickstart") -> SweepReport:
     return SweepReport(compare(store, name))
 
@@ -156,9 +159,13 @@ def test_probes_are_drawn_along_the_network_and_their_ends_written(store: Store)
             {"init": init, "seed": seed},
             "ok",
             {
-                **{f"signal/forward_ratio/{name}": along[i] + seed for i, name in enumerate(path)},
-                **{f"signal/log10_forward_ratio/{name}": 0.0 for name in path},
+                # Too large to write down at the last layers, where the logarithm is not.
+                **{f"signal/forward_ratio/{name}": None if i else 10.0 for i, name in enumerate(path)},
+                **{f"signal/log10_forward_ratio/{name}": along[i] + seed for i, name in enumerate(path)},
                 "hessian/spectral_norm": 2.0 * seed,
+                "jacobian/logits/sigma_min": 2.0,
+                "jacobian/logits/sigma_max": 3.0,
+                "jacobian/logits/exact": 1,
             },
         )
         for init, along in values.items()
@@ -166,18 +173,54 @@ def test_probes_are_drawn_along_the_network_and_their_ends_written(store: Store)
     ]
     fabricate_metrics(store, "mine", cells)
     report = of(store, "mine")
-    [form] = report.forms  # and none of the logarithm of the same
-    assert form.title == "signal/forward_ratio along the network."
+    [form] = report.forms  # of the logarithm alone
+    assert form.title == "signal/log10_forward_ratio along the network."
+    first, end = (f"signal/log10_forward_ratio, {place}" for place in ("first layer", ENDS))
     assert {row[:4] for row in report.tables[0].rows} == {
         ("he", "hessian/spectral_norm", "2.00 ± 2.00", "3"),
-        ("he", "signal/forward_ratio, first layer", "2.00 ± 1.00", "3"),
-        ("he", "signal/forward_ratio, last layer before the head", "5.00 ± 1.00", "3"),
+        ("he", "jacobian/logits/exact", "1.00 ± 0.00", "3"),
+        ("he", "jacobian/logits/sigma_max", "3.00 ± 0.00", "3"),
+        ("he", "jacobian/logits/sigma_min", "2.00 ± 0.00", "3"),
+        ("he", first, "2.00 ± 1.00", "3"),
+        ("he", end, "5.00 ± 1.00", "3"),
         ("proposed", "hessian/spectral_norm", "2.00 ± 2.00", "3"),
-        ("proposed", "signal/forward_ratio, first layer", "2.00 ± 1.00", "3"),
-        ("proposed", "signal/forward_ratio, last layer before the head", "2.00 ± 1.00", "3"),
+        ("proposed", "jacobian/logits/exact", "1.00 ± 0.00", "3"),
+        ("proposed", "jacobian/logits/sigma_max", "3.00 ± 0.00", "3"),
+        ("proposed", "jacobian/logits/sigma_min", "2.00 ± 0.00", "3"),
+        ("proposed", first, "2.00 ± 1.00", "3"),
+        ("proposed", end, "2.00 ± 1.00", "3"),
     }
     paths = write_sweep(report, store.output_dir / "report")
     assert [file.suffix for file in paths] == [".html", ".png", ".svg", ".md", ".tex"]
+
+
+def test_how_runs_ended_is_told_where_none_has_an_accuracy(fabricate: Fabricate, store: Store) -> None:
+    fabricate([("he", lr, seed, "diverged", None) for lr in (0.1, 1.0) for seed in range(2)])
+    assert [row[-2:] for row in of(store).tables[-1].rows] == [("2", "0"), ("2", "0")]
+    ended = [({"init": "a", "seed": s}, "diverged" if s else "ok", {"train/return": 3.0}) for s in range(5)]
+    fabricate_metrics(store, "mine", [*ended, ({"init": "b", "seed": 0}, "crashed", {})])
+    table = of(store, "mine").tables[0]
+    assert table.columns[-3:] == ("n", "diverged", "crashed")
+    assert table.rows == (("a", "train/return", "3.00", "1", "4", "0"), ("b", "—", "—", "0", "0", "1"))
+
+
+def test_a_probe_beside_training_has_its_numbers_too(store: Store) -> None:
+    fits = [({"task": "fit", "seed": s}, "ok", {"val/acc": 0.5, "test/acc": 0.5}) for s in range(2)]
+    probes = [({"task": "probe", "seed": s}, "ok", {"hessian/spectral_norm": 7.0}) for s in range(2)]
+    fabricate_metrics(store, "mine", [*fits, *probes])
+    tables = of(store, "mine").tables
+    assert [table.title for table in tables][-1] == "Every number"
+    assert tables[-1].rows == (("probe", "hessian/spectral_norm", "7.00 ± 0.00", "2", "0"),)
+
+
+def test_too_many_series_are_not_drawn_and_a_note_says_so(store: Store) -> None:
+    cells = [
+        ({"init": f"i{i}", "seed": 0}, "ok", {f"correlation/cosine/{layer}": 1.0 for layer in "abc"})
+        for i in range(31)
+    ]
+    fabricate_metrics(store, "mine", cells)
+    assert of(store, "mine").forms == []
+    assert of(store, "mine").told == ["Not drawn: what was found along the network, of more than 30 series."]
 
 
 def test_agents_are_drawn_by_their_return(store: Store) -> None:
@@ -185,7 +228,7 @@ def test_agents_are_drawn_by_their_return(store: Store) -> None:
     fabricate_metrics(store, "mine", cells, epochs=3)
     report = of(store, "mine")
     assert [form.title for form in report.forms] == ["Return over epochs."]
-    assert ("a", "train/return", "3.50 ± 0.71", "2") in report.tables[0].rows
+    assert ("a", "train/return", "3.50 ± 0.71", "2", "0") in report.tables[0].rows
 
 
 def test_a_sweep_that_is_not_there_is_not_found(store: Store) -> None:

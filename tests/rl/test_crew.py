@@ -145,6 +145,16 @@ def test_a_run_whose_last_frames_were_done_before_a_worker_was_missed_has_finish
     assert (result.status, result.metrics["frames"]) == ("ok", 800)
 
 
+def test_a_run_killed_after_its_last_epoch_ends_in_the_same_metrics(compose, tmp_path):
+    config = compose(*PLAY, "epochs=2")
+    whole = run_task(config)
+    (tmp_path / "out" / "runs" / run_id(config) / "result.json").unlink()
+    again = run_task(config)
+    assert again.status == "ok"
+    assert again.metrics == whole.metrics
+    assert again.metrics["frames"] == 800
+
+
 def test_no_checkpoint_is_without_the_rows_of_its_epochs(compose, tmp_path, monkeypatch):
     """A run killed at any moment goes on with a row for each epoch."""
     from initlab.rl.checkpoint import Checkpoint

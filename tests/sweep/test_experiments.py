@@ -26,6 +26,9 @@ def two_experiments(tmp_path: Path) -> Iterator[Composer]:
         head + "epochs: 7\nhydra: {sweeper: {params: {model: 'mlp,cnn', seed: [3, 4]}}}\n"
     )
     (tmp_path / "experiment" / "wrong.yaml").write_text(head + "modle: {depth: 3}\n")
+    (tmp_path / "experiment" / "nested.yaml").write_text(
+        head + "defaults: [{override /diagnostic: all}]\ndiagnostic: {signal: {second_moments: true}}\n"
+    )
     (tmp_path / "experiment" / "misspelt.yaml").write_text(head + "init: {distribtion: uniform}\n")
     (tmp_path / "experiment" / "set.yaml").write_text(
         head + "defaults: [{override /init: he}]\ninit: {distribution: uniform}\n"
@@ -33,6 +36,7 @@ def two_experiments(tmp_path: Path) -> Iterator[Composer]:
     )
     (tmp_path / "experiment" / "typed.yaml").write_text(head + "optim: {momentum: fast}\n")
     (tmp_path / "debug").mkdir()
+    (tmp_path / "debug" / "small.yaml").write_text(head + "defaults: [{override /init: proposed}]\n")
     (tmp_path / "debug" / "d.yaml").write_text(head + "epochs: 9\nlr: 9\n")
     for entry in configs_dir().iterdir():
         if entry.name not in ("experiment", "debug"):
@@ -89,6 +93,13 @@ def test_what_an_experiment_sets_for_its_option_goes_with_it(two_experiments: Co
     for chosen in ([], ["init=proposed"]):
         with pytest.raises(ConfigError, match=r"misspelt sets init\.distribtion, which init=\w+ does not"):
             two_experiments.compose(["experiment=misspelt", *chosen])
+
+
+def test_what_falls_away_leaves_nothing_behind(two_experiments: Composer) -> None:
+    nested = two_experiments.compose(["experiment=nested", "diagnostic=hessian"])
+    assert nested["diagnostic"] == two_experiments.compose(["diagnostic=hessian"])["diagnostic"]
+    small = two_experiments.base(["experiment=set", "debug=small"])  # whose own init has no such key
+    assert (small.choices["init"], small.fallen) == ("proposed", ("init.distribution",))
 
 
 def test_an_experiment_chooses_its_launcher_and_the_command_line_another() -> None:

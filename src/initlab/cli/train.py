@@ -17,7 +17,7 @@ from initlab.results.environment import was_other_code
 from initlab.results.identity import run_id
 from initlab.results.run_folder import RunFolder
 from initlab.sweep.argv import is_multirun, rewrite
-from initlab.sweep.compose import CONFIG_NAME, Composer, config_loader, parse
+from initlab.sweep.compose import CONFIG_NAME, Composer, config_loader, named, parse
 from initlab.sweep.outcome import fallen
 from initlab.sweep.plan import axes_left_open, check_fixed, first_cell
 from initlab.sweep.scale import form_of_run, scale_of
@@ -85,12 +85,19 @@ def check(arguments: list[str]) -> None:
 
 @hydra.main(version_base="1.3", config_path=str(configs_dir()), config_name=CONFIG_NAME)
 def run(config: DictConfig | Mapping[str, Any]) -> Any:
-    """Run one configuration: that of the command line, or in a sweep a cell's."""
+    """Run one configuration: Hydra's, in a single run, or a cell's, in a sweep."""
     if not isinstance(config, DictConfig):
         return run_cell(config)
-    with config_loader() as loader:  # as it was checked, which is Hydra's without what fell away
-        chosen = Composer(loader).compose(HydraConfig.get().overrides.task)
-    sys.exit(single(chosen))
+    chosen = HydraConfig.get()
+    try:
+        if chosen.runtime.choices.get("experiment"):
+            with config_loader() as loader:
+                composer = Composer(loader, str(chosen.job.config_name))
+                composer.let_fall_(config, [*chosen.overrides.hydra, *chosen.overrides.task])
+    except InitlabError as error:
+        tell(f"error: {error}", style="bold red")
+        sys.exit(2)
+    sys.exit(single(named(config, dict(chosen.runtime.choices))))
 
 
 def single(config: Mapping[str, Any]) -> int:

@@ -10,7 +10,7 @@ from initlab.report.evidence import REDUCED as ENDING
 from initlab.report.evidence import Evidence
 from initlab.report.form.base import Form, render
 from initlab.report.header import sentences
-from initlab.report.provenance import counts, how_it_was_run, plain_words, provenance
+from initlab.report.provenance import counts, how_it_was_run, plain_words
 from initlab.report.table import Table, latex, markdown, pivot_table, points_table
 from initlab.report.verdict import tally
 
@@ -80,11 +80,6 @@ class ClaimReport:
         evidence = self.evidence
         published = (f"Published: {remark}" for remark in evidence.published.remarks)
         return [*evidence.notes, *sentences(evidence.claim, evidence.reduced), *published]
-
-    @property
-    def provenance(self) -> list[tuple[str, str]]:
-        """With what, when and at what cost the runs were made: names and words."""
-        return provenance(self.evidence)
 
     def figures(self) -> list[dict[str, bytes]]:
         """Draw each form, as ``png`` and ``svg``."""

@@ -141,19 +141,33 @@ def compare(store: Store, name: str) -> Comparison:
     evidence = gather(name, "", store)
     axes = varying([cell.axes for cell in evidence.cells])
     compared = [axis for axis in axes if axis not in (RATE, REPLICATE)] or ["init"]
+    series = _series(evidence.cells, compared)
     runs = [
         Run(
             run_id=cell.run_id,
-            series=label(_told(cell, compared)),
+            series=name,
             lr=rate_of(cell.value(RATE)),
             seed=cell.value(REPLICATE),
             status=cell.status,
             val=cell.metric("best/val_acc", "val/acc"),
             test=cell.metric("test/acc"),
         )
-        for cell in evidence.cells
+        for cell, name in zip(evidence.cells, series, strict=True)
     ]
     return Comparison(evidence, ", ".join(compared), _grouped(runs))
+
+
+def _series(cells: Sequence[Cell], axes: Sequence[str]) -> list[str]:
+    """Name the series of each cell, values in full where two would have the same name."""
+    told = [_told(cell, axes) for cell in cells]
+    names = [label(values) for values in told]
+    meant: dict[str, set[str]] = {}
+    for name, values in zip(names, told, strict=True):
+        meant.setdefault(name, set()).add(repr(values))
+    return [
+        name if len(meant[name]) == 1 else ", ".join(f"{axis}={value}" for axis, value in values.items())
+        for name, values in zip(names, told, strict=True)
+    ]
 
 
 def _told(cell: Cell, axes: Sequence[str]) -> dict[str, Any]:

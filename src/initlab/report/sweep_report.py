@@ -14,6 +14,7 @@ from initlab.report.form.base import Form, render
 from initlab.report.header import sentences
 from initlab.report.layers import Read, last, start
 from initlab.report.measure import digits, with_spread
+from initlab.report.points import STATUSES
 from initlab.report.provenance import counts, how_it_was_run, plain_words, settings
 from initlab.report.statistic import difference_of_means
 from initlab.report.table import NOTHING, Table, latex, markdown
@@ -35,7 +36,7 @@ HOW_READ = "mean ± sd over the n finished runs that have the number."
 class SweepReport:
     """All that is shown of a sweep.
 
-    Where no run has an accuracy, as those that probe or play, its figures are forms as of a claim.
+    Where a run has no accuracy, as those that probe or play, there are forms as of a claim.
     """
 
     comparison: Comparison
@@ -47,16 +48,20 @@ class SweepReport:
 
     @cached_property
     def forms(self) -> list[Form]:
-        """The figures of a sweep without accuracies."""
-        return [] if self.comparison.has_accuracy else unjudged.forms(self.evidence)
+        """The figures of runs without accuracies."""
+        return unjudged.forms(self.evidence) if self._others else []
 
     @cached_property
     def tables(self) -> list[Table]:
         """Each series at its best rate, the best of them against the others, every rate; or every number."""
-        if self.comparison.has_accuracy:
-            return _accuracies(self.comparison)
-        found = _numbers(self.comparison)
-        return [found] if found.rows else []
+        found = [_numbers(self.comparison)] if self._others else []
+        return _accuracies(self.comparison) + found if self.comparison.has_accuracy or not found else found
+
+    @cached_property
+    def _others(self) -> bool:
+        """Whether a finished run has no accuracy."""
+        finished = sum(len(group.finished) for group in self.comparison.groups)
+        return self.evidence.count("ok") > finished
 
     @property
     def heading(self) -> str:
@@ -69,27 +74,35 @@ class SweepReport:
     def told(self) -> list[str]:
         """What was left out, and what the head of the experiment's file tells a reader."""
         experiment = self.evidence.manifest.get("experiment")
-        return [*self.evidence.notes, *(sentences(experiment, self.evidence.reduced) if experiment else ())]
+        many = self._others and not self.forms and len(self.comparison.groups) > unjudged.MOST_SERIES
+        note = f"Not drawn: what was found along the network, of more than {unjudged.MOST_SERIES} series."
+        return [
+            *self.evidence.notes,
+            *([note] if many else []),
+            *(sentences(experiment, self.evidence.reduced) if experiment else ()),
+        ]
 
     @property
     def alts(self) -> list[str]:
         """What a person who cannot see the figures would miss, in words, of each."""
+        others = [form.alt for form in self.forms]
         if not self.comparison.has_accuracy:
-            return [form.alt for form in self.forms]
+            return others
         best = [
             f"{series}: {percent(group, 'val')} at lr {rate(group.lr)}"
             for series, group in self.comparison.best.items()
         ]
         told = "Validation accuracy (%) against learning rate, and over epochs at each series' best one"
-        return [f"{told}. {'; '.join(best)}. The tables hold all numbers."]
+        return [f"{told}. {'; '.join(best)}. The tables hold all numbers.", *others]
 
     def figures(self) -> list[dict[str, bytes]]:
         """Draw each figure, as ``png`` and ``svg``."""
+        others = [render(form) for form in self.forms]
         if not self.comparison.has_accuracy:
-            return [render(form) for form in self.forms]
+            return others
         from initlab.report.figure import curves, draw  # matplotlib takes longer to import than all else
 
-        return [draw(self.comparison, curves(self.comparison))]
+        return [draw(self.comparison, curves(self.comparison)), *others]
 
     def stems(self) -> list[str]:
         """Name the files of the figures: after the sweep, numbered where there are several."""
@@ -167,26 +180,33 @@ def _differences(comparison: Comparison) -> list[Table]:
 
 
 def _numbers(comparison: Comparison) -> Table:
-    """Return a row for each group and number, of those along the network the first and the last."""
+    """Return a row for each group and number of runs without an accuracy; along the network first and last.
+
+    A group without a number has a row for how its runs ended.
+    """
     cells = {cell.run_id: cell for cell in comparison.evidence.cells}
     several = len({group.lr for group in comparison.groups}) > 1
+    ends = [status for status in STATUSES if status == "diverged" or comparison.evidence.count(status)]
     rows = []
     for group in comparison.groups:
-        ended = [cells[run.run_id] for run in group.runs if run.status == "ok"]
+        ended = [cells[run.run_id] for run in group.runs if run.status == "ok" and run.val is None]
         place = (group.series, rate(group.lr)) if several else (group.series,)
+        counted = [str(group.count(status)) for status in ends]
         for name, read in _readers(ended):
             values = [value for cell in ended if (value := read(cell)) is not None]
             if found := mean_and_sd(values):
                 mean, sd = found
                 written = digits(mean) if sd is None else with_spread(mean, sd)
-                rows.append((*place, name, written, str(len(values))))
-    columns = (comparison.axis, *(["lr"] if several else []), "number", "value", "n")
-    return Table("Every number", columns, tuple(rows), len(columns) - 2, HOW_READ)
+                rows.append((*place, name, written, str(len(values)), *counted))
+        if not ended and not group.finished:
+            rows.append((*place, NOTHING, NOTHING, "0", *counted))
+    columns = (comparison.axis, *(["lr"] if several else []), "number", "value", "n", *ends)
+    return Table("Every number", columns, tuple(rows), len(columns) - 2 - len(ends), HOW_READ)
 
 
 def _readers(cells: Sequence[Cell]) -> Iterator[tuple[str, Read]]:
     for name in dict.fromkeys(name for cell in cells if cell.result for name in cell.result.metrics):
-        if name.count("/") < 2:
+        if unjudged.of_whole_network(name):
             yield name, operator.methodcaller("metric", name)
     for prefix in unjudged.families(cells):
         yield f"{prefix}, first layer", start(prefix)

@@ -15,35 +15,41 @@ from initlab.report.values import REPLICATE, varying
 
 RETURN = Measure(("train/return",), "return in the last epoch")
 LOG = "log10_"
+MOST_SERIES = 30  # that a figure can tell apart
 
 
 def forms(evidence: Evidence) -> list[Form]:
-    """Return a profile for each metric that layers have, and the curve of the return where runs play."""
+    """Return a profile for each metric that layers have, and the curve of the return where runs play.
+
+    There is none of more than ``MOST_SERIES`` series.
+    """
     series = [axis for axis in varying([cell.axes for cell in evidence.cells]) if axis != REPLICATE]
     made = []
-    for prefix, log in families(evidence.cells).items():
+    for prefix in families(evidence.cells):
         measure = Measure((prefix,), f"{prefix} at the last layer before the head", read=last(prefix))
         along = points(evidence, measure, series=series or "init", panel=())
-        made.append(profile(along, f"{prefix} along the network.", prefix, prefix, log_y=log))
+        made.append(profile(along, f"{prefix} along the network.", prefix, prefix))
     if any(cell.metric(*RETURN.metrics) is not None for cell in evidence.cells):
         played = points(evidence, RETURN, series=series or "init", panel=())
         made.append(curves(evidence, played, "Return over epochs.", "train/return", "return"))
-    return made
+    return [form for form in made if len(form.points.series) <= MOST_SERIES]
 
 
-def families(cells: Sequence[Cell]) -> dict[str, bool]:
+def families(cells: Sequence[Cell]) -> list[str]:
     """Return the prefixes ``<diagnostic>/<name>`` of the metrics that layers have, in their order.
 
-    With each, whether it is to be read on a logarithmic scale: where there is a ``log10_<name>``, which is
-    not listed beside it.
+    Of a metric with a ``log10_<name>`` that alone: a ratio may grow beyond all numbers, its logarithm not.
     """
     layers: dict[str, set[str]] = {}
     for cell in cells:
         for metric in cell.result.metrics if cell.result else ():
-            if metric.count("/") == 2:
+            if metric.count("/") == 2 and not of_whole_network(metric):
                 prefix, _, layer = metric.rpartition("/")
                 layers.setdefault(prefix, set()).add(layer)
     many = [prefix for prefix, names in layers.items() if len(names) >= FEWEST_LAYERS]
-    logarithms = {prefix: prefix.replace("/", f"/{LOG}") for prefix in many}
-    twins = {twin for twin in logarithms.values() if twin in many}
-    return {prefix: logarithms[prefix] in twins for prefix in many if prefix not in twins}
+    return [prefix for prefix in many if prefix.replace("/", f"/{LOG}") not in many]
+
+
+def of_whole_network(metric: str) -> bool:
+    """Whether a metric is one number of a network, and none of a layer or a block."""
+    return metric.count("/") < 2 or metric.startswith("jacobian/logits/")

@@ -123,11 +123,19 @@ class Composer:
             params, laptop = config.hydra.sweeper.params, config.get("laptop")
             with open_dict(config):
                 del config["hydra"]
-            fallen = self._check_presets(config, choices) if any(map(choices.get, PRESETS)) else []
-            for gone in fallen:
-                _delete_(config, gone)
+            fallen = self._check_presets_(config, choices, key) if any(map(choices.get, PRESETS)) else []
             self._bases[key] = Base(config, choices, _container(params), _container(laptop), tuple(fallen))
         return self._bases[key]
+
+    def let_fall_(self, config: DictConfig, arguments: Sequence[str]) -> None:
+        """Take out of a configuration that Hydra has composed what falls away of its experiment.
+
+        Raises:
+            ConfigError: as :meth:`base`.
+        """
+        base = self.base([a for a in arguments if self.is_structural(a)])
+        for key in base.fallen:
+            _delete_(config, key, base.config)
 
     def is_structural(self, argument: str) -> bool:
         """Whether an override chooses a group's option or speaks to Hydra, and not just sets a value."""
@@ -175,22 +183,28 @@ class Composer:
         hint = f"; did you mean hydra.launcher.{close[0]}?" if close else ""
         return f"no launcher has a setting {key}{hint}"
 
-    def _check_presets(self, config: DictConfig, choices: dict[str, Any]) -> list[str]:
+    def _check_presets_(
+        self, config: DictConfig, choices: dict[str, Any], structural: Sequence[str]
+    ) -> list[str]:
         """Hold an experiment or debug file to the keys and types that the groups define.
 
-        Returns the keys that the options it was written for have, and those chosen instead do not.
+        What the experiment sets for an option of its own, and the one chosen instead does not have, is taken
+        out of the configuration; these keys are returned.
         """
         top = [f"{group}={option}" for group, option in choices.items() if "/" not in group]
-        presets = [f"{group}={choices[group]}" for group in PRESETS if choices.get(group)]
-        names = " ".join(presets)
+        names = " ".join(f"{group}={choices[group]}" for group in PRESETS if choices.get(group))
         schema = self._load([a for a in top if a.split("=")[0] not in PRESETS and not a.endswith("=None")])
+        experiment = f"experiment={choices.get('experiment')}"
         fallen = []
-        for key, value in _leaves(config):
+        for key, value in list(_leaves(config)):
             if value == OmegaConf.select(schema, key):
                 continue
             group = key.partition(".")[0]
             if group in choices and not exists(schema, key):
-                if choices[group] != self._load(presets).hydra.runtime.choices[group]:
+                # As the experiment stands alone, its keys are right, or this says so.
+                alone = choices.get("experiment") and list(structural) != [experiment]
+                if alone and exists(self.base([experiment]).config, key):
+                    _delete_(config, key, schema)
                     fallen.append(key)
                     continue
                 near = _nearest(key, schema)
@@ -200,15 +214,16 @@ class Composer:
                 check_value(schema, key, value)
             except ConfigError as error:
                 raise ConfigError(f"{names}: {error}") from error
-        if fallen:
-            self.base(presets)  # in which they must be right
         return fallen
 
 
-def _delete_(config: DictConfig, key: str) -> None:
-    group, _, name = key.rpartition(".")
+def _delete_(config: DictConfig, key: str, schema: DictConfig) -> None:
+    """Delete a key, and the mappings that nothing but it was in."""
+    parent, _, name = key.rpartition(".")
     with open_dict(config):
-        del OmegaConf.select(config, group)[name]
+        del OmegaConf.select(config, parent)[name]
+    if not OmegaConf.select(config, parent) and not exists(schema, parent):
+        _delete_(config, parent, schema)
 
 
 def set_value_(config: DictConfig, override: Override) -> None:

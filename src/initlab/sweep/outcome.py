@@ -17,7 +17,7 @@ SHOWN = 20
 def fallen(keys: Sequence[str]) -> str:
     """Say which settings of an experiment fell away, in a note."""
     told = ", ".join(keys)
-    return f"note: the experiment also sets {told}, which the options chosen in place of its own do not have"
+    return f"note: the experiment sets {told}; what is chosen instead goes without what it does not have"
 
 
 def cells(planned: Plan, states: Mapping[str, str], why: Mapping[str, str]) -> Iterator[str]:

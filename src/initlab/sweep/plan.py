@@ -62,19 +62,19 @@ def plan(composer: Composer, arguments: Sequence[str]) -> Plan:
     experiments = next((a for a in chosen if key_of(a) == "experiment"), None)
     rest = [a for a in chosen if a != experiments and key_of(a) != "scale"]
     cells: dict[str, Cell] = {}
-    fallen: set[str] = set()
+    away: set[str] = set()
     names: list[str | None] = []
     products: list[tuple[str | None, dict[str, str]]] = []
     for experiment in _values(experiments) if experiments else [None]:
         names.append(None if experiment is None else experiment.partition("=")[2])
         products += [(experiment, axes) for axes in grids(composer, experiment, rest, scale)]
-    varied = _varied([axes for _, axes in products])
+    varied, given = _varied([axes for _, axes in products]), {key_of(a) for a in rest}
     for experiment, axes in products:
-        for cell, gone in _product(composer, experiment, axes, varied, {key_of(a) for a in rest}):
+        for cell, gone in _product(composer, experiment, axes, varied, given):
             if len(names) > 1:
                 cell = replace(cell, axes={"experiment": cell.config["experiment"], **cell.axes})
             cells.setdefault(cell.run_id, cell)
-            fallen |= gone
+            away |= gone
     if not cells:
         raise ConfigError("the sweep has no cells: every grid of the experiment is left out")
     single = names[0] if len(names) == 1 else None
@@ -85,12 +85,21 @@ def plan(composer: Composer, arguments: Sequence[str]) -> Plan:
     if single is None or scientific:  # an experiment as it stands keeps its plain name
         title += "-" + hashlib.sha256(" ".join(sorted(cells)).encode()).hexdigest()[:6]
     form = laptop_form(composer, experiments, rest) if single and scale == "laptop" else []
+    # A setting that some options of the sweep do not have is told of each cell that has it.
+    apart = {key for _, axes in products for key in axes if key in away and key not in varied}
     fixed = (
-        argument
+        _values(argument)[0]
         for key, argument in products[0][1].items()
-        if key not in varied and argument not in form and re.split(r"[./]", key)[0] not in HOW
+        if key not in varied | apart and argument not in form and re.split(r"[./]", key)[0] not in HOW
     )
-    return Plan(title, single, tuple(cells.values()), scale, tuple(fixed), tuple(sorted(fallen)))
+    told = tuple(_with_axes(cell, apart) for cell in cells.values())
+    return Plan(title, single, told, scale, tuple(fixed), tuple(sorted(away - given)))
+
+
+def _with_axes(cell: Cell, keys: Collection[str]) -> Cell:
+    """Add to a cell's axes those of its overrides that have one of the keys."""
+    values = overrides_of(cell.arguments)
+    return replace(cell, axes={**cell.axes, **{key: values[key] for key in values if key in keys}})
 
 
 def grids(
@@ -178,7 +187,7 @@ def _product(
     varied: Set[str],
     given: Collection[str],
 ) -> Iterator[tuple[Cell, Set[str]]]:
-    """Expand one product of axes, each cell with the keys of the experiment that fell away in it.
+    """Expand one product of axes, each cell with the keys that its options do not have.
 
     Args:
         composer: of the configurations.
@@ -194,8 +203,8 @@ def _product(
     some = {key for key in axes if key in given and _some_have(composer, fixed, key, axes)}
     for combination in itertools.product(*lists):
         base = composer.base([*fixed, *(a for a in combination if composer.is_structural(a))])
-        gone = {key for key in axes if key not in given and fell_away(key, base.config, given)}
-        away = gone | {key for key in some if not exists(base.config, key)}
+        away = {key for key in axes if key not in given and fell_away(key, base.config, given)}
+        away |= {key for key in some if not exists(base.config, key)}
         kept = [a for a in combination if key_of(a) not in away] if away else combination
         for key in swept:
             if key not in away:
@@ -204,7 +213,7 @@ def _product(
         config = composer.compose(cell)
         values = overrides_of(kept)
         told = {key: values[key] for key in axes if key in varied - away}
-        yield Cell(cell, told, config, run_id(config)), gone | set(base.fallen)
+        yield Cell(cell, told, config, run_id(config)), away | set(base.fallen)
 
 
 def _some_have(composer: Composer, fixed: Sequence[str], key: str, axes: Mapping[str, str]) -> bool:

@@ -37,6 +37,7 @@ from initlab.task.rl_source import rl_source
 from initlab.task.run import Outcome
 from initlab.training.log import Log
 
+WHERE = ("epoch", "step", "lr", "seconds")  # of a row, and no metric of the run
 MEANS = ("policy_loss", "value_loss", "entropy", "loss")  # over the updates of an epoch
 
 
@@ -176,6 +177,7 @@ class Training:
         self.log.training(network, self.frames_per_epoch // (options["num_steps"] * options["num_envs"]))
         for row in self.table.rows():
             self._tell(row)
+            self.last = self._last(row)
 
     @contextmanager
     def watched(self) -> Iterator[Callable[[], bool]]:
@@ -222,7 +224,7 @@ class Training:
         seconds = time.perf_counter() - clock
         counts = self.shared.counts()
         done = {name: counts[name] - self.before[name] for name in counts}
-        self.last = {
+        found = {
             "frames": self.frames,
             "episodes": int(counts["episodes"]),
             "train/return": done["return"] / done["episodes"] if done["episodes"] else None,
@@ -231,7 +233,7 @@ class Training:
             "frames_per_s": round((self.frames - first) / seconds, 1),
         }
         lr = rate(number * self.frames_per_epoch)
-        row = {"epoch": number, "step": int(counts["updates"]), "lr": lr, **self.last}
+        row = {"epoch": number, "step": int(counts["updates"]), "lr": lr, **found}
         row["seconds"] = round(seconds, 4)
         self.before = counts
         # In this order: a row without its checkpoint is dropped and written anew by the run that goes on
@@ -239,10 +241,17 @@ class Training:
         self.table.append(row)
         self._write()
         self._tell(row)
-        # Of all episodes from the start: the earlier it is learned, the higher.
-        self.last["train/mean_return"] = counts["return"] / counts["episodes"] if counts["episodes"] else None
+        self.last = self._last(row)
         if self.frames < self.total and (death or requested() is not None):
             raise self._stopped(death)
+
+    def _last(self, row: Mapping[str, Any]) -> dict[str, float | int | None]:
+        """Return the metrics of a run whose last epoch has this row."""
+        counts = self.shared.counts()
+        metrics = {name: value for name, value in row.items() if name not in WHERE}
+        # Of all episodes from the start: the earlier it is learned, the higher.
+        metrics["train/mean_return"] = counts["return"] / counts["episodes"] if counts["episodes"] else None
+        return metrics
 
     def _stopped(self, death: str | None) -> Stopped:
         return Stopped(death or f"stopped by {requested()} after frame {self.frames}")

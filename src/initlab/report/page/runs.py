@@ -74,9 +74,11 @@ def _facts(cell: Cell, evidence: Evidence) -> list[list[str]]:
 
 def again(cell: Cell, evidence: Evidence) -> str:
     """Return the command that carries out one run of a sweep; nothing where its manifest does not tell it."""
-    experiment = evidence.claim or evidence.manifest.get("experiment")
-    if not experiment and "fixed" not in evidence.manifest:
+    if not evidence.claim and "fixed" not in evidence.manifest:
         return ""
+    experiment = evidence.claim or evidence.manifest.get("experiment")
+    if not experiment and "experiment" not in cell.axes:
+        experiment = cell.result.config.get("experiment") if cell.result else None
     words = [f"experiment={experiment}"] if experiment else []
     words += ["scale=laptop"] if evidence.reduced else []
     words += evidence.manifest.get("fixed", [])
