@@ -51,6 +51,15 @@ def test_answers_without_torch(train: Train, arguments: list[str]) -> None:
     assert done.stdout or done.stderr
 
 
+def test_what_falls_away_of_an_experiment_is_told_and_not_shown_as_the_run_s(train: Train) -> None:
+    own = train("experiment=defazio/fig3", "--cfg", "job")
+    assert "output_std: 0.05" in own.stdout
+    assert own.stderr == ""
+    other = train("experiment=defazio/fig3", "init=he", "--cfg", "job")
+    assert "output_std" not in other.stdout
+    assert other.stderr.startswith("note: the experiment sets init.output_std; ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -98,6 +98,7 @@ def test_what_an_experiment_sets_for_its_option_goes_with_it(two_experiments: Co
 def test_what_falls_away_leaves_nothing_behind(two_experiments: Composer) -> None:
     nested = two_experiments.compose(["experiment=nested", "diagnostic=hessian"])
     assert nested["diagnostic"] == two_experiments.compose(["diagnostic=hessian"])["diagnostic"]
+    assert two_experiments.base(["experiment=nested", "diagnostic=hessian"]).emptied == ["diagnostic.signal"]
     small = two_experiments.base(["experiment=set", "debug=small"])  # whose own init has no such key
     assert (small.choices["init"], small.fallen) == ("proposed", ("init.distribution",))
 

@@ -23,21 +23,26 @@ from initlab.sweep.plan import axes_left_open, check_fixed, first_cell
 from initlab.sweep.scale import form_of_run, scale_of
 from initlab.task.cell import run_cell
 
+OTHER_CONFIGS = ("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd")  # for Hydra alone
 EXIT_CODES = {"ok": 0, "diverged": 0, "crashed": 1, "killed": 1, "refused": 2}
 
 
 def main() -> None:
     """Rewrite the command line, check it, hand it to Hydra; a mistake ends with one sentence and exit 2."""
     try:
-        sys.argv[1:] = with_scale(rewrite(sys.argv[1:]))
-        check(sys.argv[1:])
+        sys.argv[1:] = rewrite(sys.argv[1:])
+        with config_loader() as loader:
+            composer = Composer(loader)
+            sys.argv[1:] = with_scale(sys.argv[1:], composer)
+            check(sys.argv[1:], composer)
+            sys.argv[1:] = without_fallen(sys.argv[1:], composer)
     except InitlabError as error:
         tell(f"error: {error}", style="bold red")
         sys.exit(2)
     run()
 
 
-def with_scale(arguments: list[str]) -> list[str]:
+def with_scale(arguments: list[str], composer: Composer) -> list[str]:
     """Put an experiment's laptop form in front of the arguments of a single run; a sweep plans its own.
 
     Raises:
@@ -46,14 +51,13 @@ def with_scale(arguments: list[str]) -> list[str]:
     overrides = [word for word in arguments if not word.startswith("-") and "=" in word]
     if scale_of(overrides) == "full" or is_multirun(arguments):
         return arguments
-    with config_loader() as loader:
-        form, gone = form_of_run(Composer(loader), overrides)
+    form, gone = form_of_run(composer, overrides)
     if gone:
         tell(fallen(gone))
     return [*form, *arguments]
 
 
-def check(arguments: list[str]) -> None:
+def check(arguments: list[str], composer: Composer) -> None:
     """Compose the run, or the first cell of the sweep, so that a mistake is told before anything is built.
 
     Raises:
@@ -65,22 +69,33 @@ def check(arguments: list[str]) -> None:
         return
     if is_multirun(arguments):
         check_fixed(overrides)
-    elif swept := [word for word in overrides if parse(word).is_sweep_override()]:
+        composer.compose(first_cell(overrides))
+        return
+    if swept := [word for word in overrides if parse(word).is_sweep_override()]:
         raise ConfigError(f"{swept[0]} gives several runs: add -m to sweep over it")
-    with config_loader() as loader:
-        composer = Composer(loader)
-        if is_multirun(arguments):
-            composer.compose(first_cell(overrides))
-            return
-        if composer.compose(overrides)["sweep"]["dry_run"]:
-            raise ConfigError("sweep.dry_run=true shows the runs of a sweep: add -m")
-        if gone := composer.base([word for word in overrides if composer.is_structural(word)]).fallen:
-            tell(fallen(gone))
-        if left := axes_left_open(composer, overrides):
-            experiment = next(word for word in reversed(overrides) if word.startswith("experiment="))
-            small = ", scale=laptop for a small form" if composer.base([experiment]).laptop else ""
-            told = f"{experiment} sweeps over {', '.join(left)}; this is one run of it"
-            tell(f"note: {told}, add -m for all{small}")
+    if composer.compose(overrides)["sweep"]["dry_run"]:
+        raise ConfigError("sweep.dry_run=true shows the runs of a sweep: add -m")
+    if left := axes_left_open(composer, overrides):
+        experiment = next(word for word in reversed(overrides) if word.startswith("experiment="))
+        small = ", scale=laptop for a small form" if composer.base([experiment]).laptop else ""
+        told = f"{experiment} sweeps over {', '.join(left)}; this is one run of it"
+        tell(f"note: {told}, add -m for all{small}")
+
+
+def without_fallen(arguments: list[str], composer: Composer) -> list[str]:
+    """Let Hydra delete from a single run what falls away of its experiment; a sweep plans without it.
+
+    Raises:
+        ConfigError: the experiment is wrong.
+    """
+    overrides = [word for word in arguments if not word.startswith("-") and "=" in word]
+    experiments = any(word.startswith("experiment=") for word in overrides)
+    if is_multirun(arguments) or not experiments or any(word in OTHER_CONFIGS for word in arguments):
+        return arguments
+    base = composer.base([word for word in overrides if composer.is_structural(word)])
+    if base.fallen:
+        tell(fallen(base.fallen))
+    return [*(f"~{key}" for key in base.emptied), *arguments]
 
 
 @hydra.main(version_base="1.3", config_path=str(configs_dir()), config_name=CONFIG_NAME)
@@ -88,16 +103,7 @@ def run(config: DictConfig | Mapping[str, Any]) -> Any:
     """Run one configuration: Hydra's, in a single run, or a cell's, in a sweep."""
     if not isinstance(config, DictConfig):
         return run_cell(config)
-    chosen = HydraConfig.get()
-    try:
-        if chosen.runtime.choices.get("experiment"):
-            with config_loader() as loader:
-                composer = Composer(loader, str(chosen.job.config_name))
-                composer.let_fall_(config, [*chosen.overrides.hydra, *chosen.overrides.task])
-    except InitlabError as error:
-        tell(f"error: {error}", style="bold red")
-        sys.exit(2)
-    sys.exit(single(named(config, dict(chosen.runtime.choices))))
+    sys.exit(single(named(config, dict(HydraConfig.get().runtime.choices))))
 
 
 def single(config: Mapping[str, Any]) -> int:

@@ -15,7 +15,7 @@ from initlab.report.form.lines import lines
 from initlab.report.form.profile import profile
 from initlab.report.form.survival import survival
 from initlab.report.layers import last, start
-from initlab.report.measure import SURVIVAL, TEST, TEST_ERROR, TRAINING, VALIDATION, Measure
+from initlab.report.measure import RETURN, SURVIVAL, TEST, TEST_ERROR, TRAINING, VALIDATION, Measure
 from initlab.report.points import SERIES, Points, points
 from initlab.report.verdict import Verdict, better, keeps, more_often
 
@@ -38,7 +38,6 @@ ABOVE = Measure(
     ("share_above_0.9",), "jobs with a test accuracy above 90% (%)", factor=100, diverged=0.0, center="share",
     read=lambda cell: above(cell, 0.9),
 )  # fmt: skip
-RETURN = Measure(("train/return",), "return in the last epoch")
 MEAN_RETURN = Measure(("train/mean_return",), "mean return of all episodes")
 METHODS = (*SERIES, "warmup_epochs")
 NETWORK = ("data", "model", "model.depth", "model.num_blocks", "model.widen_factor")

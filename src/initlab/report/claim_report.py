@@ -10,7 +10,7 @@ from initlab.report.evidence import REDUCED as ENDING
 from initlab.report.evidence import Evidence
 from initlab.report.form.base import Form, render
 from initlab.report.header import sentences
-from initlab.report.provenance import counts, how_it_was_run, plain_words
+from initlab.report.provenance import counts, how_it_was_run, left_out, plain_words
 from initlab.report.table import Table, latex, markdown, pivot_table, points_table
 from initlab.report.verdict import tally
 
@@ -86,10 +86,8 @@ class ClaimReport:
         return [render(form, self.label) for form, _ in self.tables]
 
     def stems(self) -> list[str]:
-        """Name the files of the figures: after the sweep, numbered where there are several."""
-        name = self.evidence.sweep.rpartition("/")[2]
-        count = len(self.findings.forms)
-        return [name if count == 1 else f"{name}-{index}" for index in range(1, count + 1)]
+        """Name the files of the figures."""
+        return self.evidence.stems(len(self.findings.forms))
 
 
 def as_markdown(report: ClaimReport, pictures: bool = True) -> str:
@@ -106,14 +104,8 @@ def as_markdown(report: ClaimReport, pictures: bool = True) -> str:
         if pictures and evidence.cells:
             parts.append(f"![{plain_words(form.alt)}]({name}.png)")
         parts += [markdown(table).strip() for table in tables]
-    parts += [*left_out(report), *how_it_was_run(report.evidence)]
+    parts += [*left_out(report.told), *how_it_was_run(report.evidence)]
     return "\n\n".join(parts) + "\n"
-
-
-def left_out(report: ClaimReport) -> list[str]:
-    """Return the section on what a reader must know, as Markdown; nothing where there is nothing."""
-    told = "\n".join(f"- {plain_words(note)}" for note in report.told)
-    return ["## Left out, and what a reader must know", told] if told else []
 
 
 def as_latex(report: ClaimReport) -> str:

@@ -95,6 +95,11 @@ class Evidence:
         """Return the number of cells with this status."""
         return sum(cell.status == status for cell in self.cells)
 
+    def stems(self, number: int) -> list[str]:
+        """Name the files of so many figures: after the sweep, numbered where there are several."""
+        name = self.sweep.rpartition("/")[2]
+        return [name] if number == 1 else [f"{name}-{index}" for index in range(1, number + 1)]
+
 
 def gather(
     sweep: str, claim: str, store: Store, recorded: Recorded | None = None, papers: Path | None = None

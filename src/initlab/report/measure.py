@@ -148,3 +148,4 @@ SURVIVAL = Measure(
     ("survival",), "runs that did not diverge (%)", factor=100, diverged=0.0, center="share", read=_finished
 )
 TRAINING_LOSS = Measure(("train/loss",), "training loss (nats)", higher_is_better=False)
+RETURN = Measure(("train/return",), "return in the last epoch")

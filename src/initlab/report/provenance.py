@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import median
 
 from initlab.report.evidence import Evidence
@@ -51,6 +52,12 @@ def provenance(evidence: Evidence) -> list[tuple[str, str]]:
         "started": f"{started[0]} to {started[-1]}" if started else "",
     }
     return [(name, words) for name, words in facts.items() if words]
+
+
+def left_out(told: Sequence[str]) -> list[str]:
+    """Return the section on what a reader must know, as Markdown; nothing where there is nothing."""
+    lines = "\n".join(f"- {plain_words(note)}" for note in told)
+    return ["## Left out, and what a reader must know", lines] if told else []
 
 
 def how_it_was_run(evidence: Evidence) -> list[str]:

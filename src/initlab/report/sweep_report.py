@@ -13,9 +13,9 @@ from initlab.report.evidence import Cell, Evidence
 from initlab.report.form.base import Form, render
 from initlab.report.header import sentences
 from initlab.report.layers import Read, last, start
-from initlab.report.measure import digits, with_spread
+from initlab.report.measure import Measure, digits
 from initlab.report.points import STATUSES
-from initlab.report.provenance import counts, how_it_was_run, plain_words, settings
+from initlab.report.provenance import counts, how_it_was_run, left_out, plain_words, settings
 from initlab.report.statistic import difference_of_means
 from initlab.report.table import NOTHING, Table, latex, markdown
 from initlab.report.verdict import FEWEST
@@ -29,6 +29,7 @@ HOW_COMPARED = (
     "In percentage points, each at its best lr, a diverged run as 0; the bootstrap interval of the "
     "difference decides, and is not widened for several comparisons."
 )
+PLAIN = Measure((), "any number")
 HOW_READ = "mean ± sd over the n finished runs that have the number."
 
 
@@ -105,9 +106,8 @@ class SweepReport:
         return [draw(self.comparison, curves(self.comparison)), *others]
 
     def stems(self) -> list[str]:
-        """Name the files of the figures: after the sweep, numbered where there are several."""
-        name, count = self.evidence.sweep.rpartition("/")[2], len(self.alts)
-        return [name if count == 1 else f"{name}-{index}" for index in range(1, count + 1)]
+        """Name the files of the figures."""
+        return self.evidence.stems(len(self.alts))
 
 
 def as_markdown(report: SweepReport) -> str:
@@ -117,10 +117,8 @@ def as_markdown(report: SweepReport) -> str:
         f"![{plain_words(alt)}]({stem}.png)" for alt, stem in zip(report.alts, report.stems(), strict=True)
     ]
     parts += [markdown(table).strip() for table in report.tables]
-    if report.told:
-        lines = "\n".join(f"- {plain_words(note)}" for note in report.told)
-        parts += ["## Left out, and what a reader must know", lines]
-    return "\n\n".join([*parts, *how_it_was_run(report.evidence)]) + "\n"
+    parts += [*left_out(report.told), *how_it_was_run(report.evidence)]
+    return "\n\n".join(parts) + "\n"
 
 
 def as_latex(report: SweepReport) -> str:
@@ -194,10 +192,8 @@ def _numbers(comparison: Comparison) -> Table:
         counted = [str(group.count(status)) for status in ends]
         for name, read in _readers(ended):
             values = [value for cell in ended if (value := read(cell)) is not None]
-            if found := mean_and_sd(values):
-                mean, sd = found
-                written = digits(mean) if sd is None else with_spread(mean, sd)
-                rows.append((*place, name, written, str(len(values)), *counted))
+            if values:
+                rows.append((*place, name, PLAIN.written(values), str(len(values)), *counted))
         if not ended and not group.finished:
             rows.append((*place, NOTHING, NOTHING, "0", *counted))
     columns = (comparison.axis, *(["lr"] if several else []), "number", "value", "n", *ends)

@@ -9,11 +9,10 @@ from initlab.report.form.base import Form
 from initlab.report.form.curves import curves
 from initlab.report.form.profile import profile
 from initlab.report.layers import FEWEST_LAYERS, last
-from initlab.report.measure import Measure
+from initlab.report.measure import RETURN, Measure
 from initlab.report.points import points
 from initlab.report.values import REPLICATE, varying
 
-RETURN = Measure(("train/return",), "return in the last epoch")
 LOG = "log10_"
 MOST_SERIES = 30  # that a figure can tell apart
 

@@ -79,6 +79,15 @@ class Base:
     laptop: Any
     fallen: tuple[str, ...] = ()
 
+    @property
+    def emptied(self) -> list[str]:
+        """The keys to delete for that: those fallen, or the mappings that nothing else was in."""
+        return list(dict.fromkeys(map(self._emptied, self.fallen)))
+
+    def _emptied(self, key: str) -> str:
+        parent = key.rpartition(".")[0]
+        return key if exists(self.config, parent) else self._emptied(parent)
+
 
 class Composer:
     """Composes configurations from lists of overrides, remembering each combination of groups."""
@@ -126,16 +135,6 @@ class Composer:
             fallen = self._check_presets_(config, choices, key) if any(map(choices.get, PRESETS)) else []
             self._bases[key] = Base(config, choices, _container(params), _container(laptop), tuple(fallen))
         return self._bases[key]
-
-    def let_fall_(self, config: DictConfig, arguments: Sequence[str]) -> None:
-        """Take out of a configuration that Hydra has composed what falls away of its experiment.
-
-        Raises:
-            ConfigError: as :meth:`base`.
-        """
-        base = self.base([a for a in arguments if self.is_structural(a)])
-        for key in base.fallen:
-            _delete_(config, key, base.config)
 
     def is_structural(self, argument: str) -> bool:
         """Whether an override chooses a group's option or speaks to Hydra, and not just sets a value."""
