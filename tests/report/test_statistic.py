@@ -68,6 +68,13 @@ def test_a_difference_turns_round_with_its_sides(a: list[float], b: list[float])
     assert one.low - 1e-9 <= one.value <= one.high + 1e-9
 
 
+def test_draws_made_some_at_a_time_are_the_same_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    sides = [0.1 * i * i for i in range(13)], [1.5 + 0.2 * i for i in range(5)]
+    at_once = difference_of_means(*sides)
+    monkeypatch.setattr("initlab.report.statistic.AT_A_TIME", 999)
+    assert difference_of_means(*sides) == at_once
+
+
 def test_runs_that_are_all_alike_leave_no_doubt_and_one_alone_is_refused() -> None:
     found = difference_of_means([2.0, 2.0], [1.0, 1.0, 1.0])
     assert (found.low, found.value, found.high) == (1, 1, 1)

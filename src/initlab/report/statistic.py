@@ -11,6 +11,7 @@ from statistics import NormalDist, fmean, stdev, variance
 NORMAL = NormalDist()
 LEVEL = 0.95
 RESAMPLES = 10_000
+AT_A_TIME = 2**20  # numbers, so that thousands of runs take no gigabytes
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,9 @@ def _widened(
         if n == 0:
             continue
         sample = np.asarray(values, dtype=float)
-        means = sample[rng.integers(0, n, (resamples, n))].mean(axis=1)
+        rows = max(1, AT_A_TIME // n)  # the draws are the same, however many are made at a time
+        parts = [min(rows, resamples - done) for done in range(0, resamples, rows)]
+        means = np.concatenate([sample[rng.integers(0, n, (part, n))].mean(axis=1) for part in parts])
         moved += sign * sqrt(n / (n - 1)) * (means - sample.mean())
     tail = NORMAL.cdf(t_quantile((1 - level) / 2, freedom))
     low, high = np.quantile(moved, [tail, 1 - tail])
