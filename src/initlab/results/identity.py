@@ -70,15 +70,18 @@ def run_id(config: Mapping[str, Any], numbers_version: int | None = None) -> str
         ConfigError: a value is NaN or infinite, or nothing that YAML can write.
     """
     version = NUMBERS_VERSION if numbers_version is None else numbers_version
-    content = [version, canonical(scientific(config))]
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _digest(version, canonical(scientific(config)))
+
+
+def _digest(version: int, content: Any) -> str:
+    text = json.dumps([version, content], sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
 
 
 def numbers_version(identity: str, config: Mapping[str, Any]) -> int | None:
     """Return the numbers version under which a config has this run id; None where it has it under none."""
-    versions = range(NUMBERS_VERSION, 0, -1)
-    return next((version for version in versions if run_id(config, version) == identity), None)
+    versions, content = range(NUMBERS_VERSION, 0, -1), canonical(scientific(config))
+    return next((version for version in versions if _digest(version, content) == identity), None)
 
 
 def canonical(value: Any, key: str = "") -> Any:
